@@ -14,8 +14,9 @@ from heedful.feedback import lineage
 from heedful.language import prompts as order
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
+from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
-from heedful.records import Completion, Model, Prompt
+from heedful.records import Model, Prompt
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.asking import comparison_questions
@@ -88,11 +89,11 @@ def run(config: Config, *, name: str = "") -> dict[str, Any]:
     start_computing(current, start, config.device, config.threads)
     written = {}
     for model in [version, *opponents]:
-        written[model.id] = _write(project, config, model, prompts, campaign)
+        written[model.id] = _write(project, config, model, start, prompts, campaign)
     _ask(project, config, campaign, version, opponents, written)
     answer(project, campaign, config.judges, purpose="evaluate", seed=config.seed, wait=config.wait, crowd=config.crowd)
-    measured = _measure(project, config, version, prompts, written)
-    result = _rate(project, config, version, opponents, prompts, measured)
+    _score(project, config, version, prompts, written)
+    result = _rate(project, config, version, opponents, prompts, written)
     if current.record["inputs"]["status"] == "candidate" and config.promote and version.parent:
         _decide(project, version, result)
     for sentence in result["sentences"]:
@@ -132,10 +133,11 @@ def _prompts(project: Project, config: Config, current: Run) -> list[Prompt]:
 
 
 def _write(
-    project: Project, config: Config, model: Model, prompts: Sequence[Prompt], campaign: str
-) -> list[Completion]:
-    """One completion of each prompt by a version, stored."""
-    weights = load_policy(project, model, choose_device(config.device))
+    project: Project, config: Config, model: Model, start: LanguageModel, prompts: Sequence[Prompt], campaign: str
+) -> Written:
+    """One completion of each prompt by a version, stored, and how far each is from the start."""
+    is_start = model.id == project.policy_named("start").id
+    weights = start if is_start else load_policy(project, model, choose_device(config.device))
     with progress(f"{model.id} writes", len(prompts)) as advance:
         completions = write_completions(
             weights,
@@ -147,7 +149,7 @@ def _write(
             on_progress=advance,
         )
     project.store.add_completions(completions)
-    return completions
+    return Written(model.id, completions, log_ratio(weights, start, prompts, completions))
 
 
 def _ask(
@@ -156,10 +158,11 @@ def _ask(
     campaign: str,
     version: Model,
     opponents: Sequence[Model],
-    written: dict[str, list[Completion]],
+    written: dict[str, Written],
 ) -> None:
     """A comparison of the version with each opponent on each prompt."""
-    pairs = [pair for rival in opponents for pair in zip(written[version.id], written[rival.id], strict=True)]
+    mine = written[version.id].completions
+    pairs = [pair for rival in opponents for pair in zip(mine, written[rival.id].completions, strict=True)]
     questions = comparison_questions(
         pairs,
         campaign=campaign,
@@ -171,26 +174,17 @@ def _ask(
     project.store.add_questions(questions)
 
 
-def _measure(
-    project: Project,
-    config: Config,
-    version: Model,
-    prompts: Sequence[Prompt],
-    written: dict[str, list[Completion]],
-) -> dict[str, Written]:
-    """KL, learned and true scores of every version's completions."""
+def _score(
+    project: Project, config: Config, version: Model, prompts: Sequence[Prompt], written: dict[str, Written]
+) -> None:
+    """Learned and true scores of every version's completions."""
     device = choose_device(config.device)
-    start = load_policy(project, project.policy_named("start"), device)
-    measured = {}
-    for id_, completions in written.items():
-        texts = [completion.text for completion in completions]
-        kl = log_ratio(load_policy(project, project.model(id_), device), start, prompts, completions)
-        measured[id_] = Written(id_, completions, kl)
+    for found in written.values():
+        texts = [completion.text for completion in found.completions]
         if version.reward:
-            measured[id_].learned = learned_scores(project, version.reward, prompts, texts, device)
+            found.learned = learned_scores(project, version.reward, prompts, texts, device)
         if config.world:
-            measured[id_].gold = [true_score(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-    return measured
+            found.gold = [true_score(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
 
 
 def _rate(
