@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,16 @@ def test_a_process_killed_while_writing_leaves_the_old_content(tmp_path: Path, k
     assert (target if kind == "file" else target / "w").read_text() == "old"
     visible = [name for name in names(tmp_path) if not name.startswith(".")]
     assert visible == ["x"]
+
+
+def test_what_killed_writers_left_is_swept_up_once_it_is_old(tmp_path: Path) -> None:
+    left = {
+        name: tmp_path / name for name in (".x[1].0123abcd.partial", ".x[1].89abcdef.old", ".x[1].00000000.partial")
+    }
+    stranger = tmp_path / ".other.0123abcd.partial"
+    for path in (*left.values(), stranger):
+        path.mkdir() if path.suffix == ".old" else path.write_text("half")
+    for path in (left[".x[1].0123abcd.partial"], left[".x[1].89abcdef.old"], stranger):
+        os.utime(path, (0, 0))
+    write_text(tmp_path / "x[1]", "whole")
+    assert names(tmp_path) == [".other.0123abcd.partial", ".x[1].00000000.partial", "x[1]"]
