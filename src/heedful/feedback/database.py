@@ -20,7 +20,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from heedful.errors import Problem, from_os_error
 from heedful.feedback.rows import json_text
-from heedful.feedback.tables import HEAD, REVISION_QUERY, VERSION_TABLE, metadata
+from heedful.feedback.schema import metadata
+from heedful.feedback.tables import HEAD, REVISION_QUERY, VERSION_TABLE
 
 BUSY_TIMEOUT_S = 30
 SCHEMA_LOCK = 4_836_205_117

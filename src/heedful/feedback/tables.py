@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`: what this code expects of a database."""
 
 VERSION_TABLE = "heedful_schema"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from heedful.feedback.tables import VERSION_TABLE, metadata
+from heedful.feedback.schema import metadata
+from heedful.feedback.tables import VERSION_TABLE
 
 
 def run(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 import heedful.feedback
-from heedful.feedback import tables
+from heedful.feedback import schema, tables
 from heedful.feedback.store import Store
 
 MIGRATIONS = Path(heedful.feedback.__file__).parent / "migrations"
@@ -34,13 +34,13 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(store: Store) -> Non
         context = MigrationContext.configure(
             connection, opts={"version_table": tables.VERSION_TABLE, "compare_type": True}
         )
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, schema.metadata) == []
         made = set(inspect(connection).get_table_names())
         checks = {
             name: {check["name"] for check in inspect(connection).get_check_constraints(name)}
-            for name in tables.metadata.tables
+            for name in schema.metadata.tables
         }
-    assert made == {*tables.metadata.tables, tables.VERSION_TABLE}
+    assert made == {*schema.metadata.tables, tables.VERSION_TABLE}
     assert checks["questions"] == {"ck_questions_purpose", "ck_questions_overlap"}
     assert checks["assignments"] == {"ck_assignments_state"}
     assert checks["models"] == {"ck_models_kind", "ck_models_status"}
@@ -53,7 +53,7 @@ def test_downgrading_leaves_an_empty_database_that_can_be_upgraded_again(store: 
         command.downgrade(found, "base")
         assert set(inspect(connection).get_table_names()) == {tables.VERSION_TABLE}
         command.upgrade(found, "head")
-        assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
+        assert set(schema.metadata.tables) <= set(inspect(connection).get_table_names())
 
 
 def test_a_developer_can_run_the_migrations_by_hand(tmp_path: Path) -> None:
@@ -64,6 +64,6 @@ def test_a_developer_can_run_the_migrations_by_hand(tmp_path: Path) -> None:
         assert store.questions() == []
 
 
-@pytest.mark.parametrize("name", tables.APPEND_ONLY)
+@pytest.mark.parametrize("name", schema.APPEND_ONLY)
 def test_append_only_tables_exist(name: str) -> None:
-    assert name in tables.metadata.tables
+    assert name in schema.metadata.tables
