@@ -123,6 +123,16 @@ def test_evaluation_votes_never_reach_a_reward_model(make_project: Make) -> None
         reward.run(settings(reward.Config, folder))
 
 
+def test_few_held_out_prompts_are_answered_several_times(make_project: Make) -> None:
+    folder = make_project("project")
+    improve.run(settings(improve.Config, folder, reward_function=function(folder)))
+    project = Project.open(folder)
+    held_out = {prompt.id for prompt in project.prompts("evaluate")}
+    evaluate.run(settings(evaluate.Config, folder, judges=function(folder), prompts=3 * len(held_out)))
+    asked = [question.prompt_id for question in project.store.questions("evaluate-v1")]
+    assert {name: asked.count(name) for name in held_out} == dict.fromkeys(held_out, 3)
+
+
 def test_nobody_trains_on_a_held_out_prompt(make_project: Make) -> None:
     folder = make_project("project")
     project = Project.open(folder)

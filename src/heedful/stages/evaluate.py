@@ -27,6 +27,9 @@ from heedful.stages.project import Project
 from heedful.stages.rating import duel, standings, votes
 from heedful.stages.versions import load_policy, start_computing
 
+MOST_REPEATS = 8
+"""Completions of one held-out prompt by one version, at the most: more of them say little that is new."""
+
 SAMPLES_SHOWN = 6
 """Prompts whose completions are kept for the report."""
 
@@ -42,7 +45,7 @@ class Config:
     against: tuple[str, ...] = ("start", "parent")
     """The versions to compare it with."""
     prompts: int = 200
-    """How many held-out prompts."""
+    """How many held-out prompts; where there are fewer, each is answered several times, at most eight."""
     overlap: int = 1
     """How many annotators answer each comparison."""
     judges: str = "people"
@@ -121,14 +124,15 @@ def _opponents(project: Project, version: Model, wanted: Sequence[str]) -> list[
 
 
 def _prompts(project: Project, config: Config, current: Run) -> list[Prompt]:
-    """Held-out prompts, the same for every version; where they have splits, as many of each as there are."""
+    """Held-out prompts, the same for every version, each repeated if they are few; where they have splits, as many of
+    each as there are."""
     found = project.prompts("evaluate", current)
     splits = sorted({str(prompt.metadata.get("split", "")) for prompt in found})
     chosen = []
     for number, split in enumerate(splits):
         share = config.prompts // len(splits) + (number < config.prompts % len(splits))
         some = [prompt for prompt in found if str(prompt.metadata.get("split", "")) == split]
-        chosen += order.batch(some, 0, min(share, len(some)), seed_of(config.seed, "evaluate", split))
+        chosen += order.batch(some, 0, min(share, MOST_REPEATS * len(some)), seed_of(config.seed, "evaluate", split))
     return chosen
 
 
