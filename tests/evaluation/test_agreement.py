@@ -6,7 +6,15 @@ import pandas as pd  # type: ignore[import-untyped]  # pandas ships no types
 import pytest
 
 from heedful.errors import Problem
-from heedful.evaluation.agreement import krippendorff_alpha, raw_agreement, vote_ceiling
+from heedful.evaluation.agreement import (
+    agreement,
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+    pooled_kappa,
+    raw_agreement,
+    vote_ceiling,
+)
 from heedful.seeds import generator
 
 
@@ -62,3 +70,64 @@ def test_the_ceiling_is_not_biased_upwards() -> None:
 
 def test_without_overlap_there_is_no_ceiling() -> None:
     assert vote_ceiling([[1.0], [0.0]], ["p", "q"]) is None
+
+
+def test_alpha_by_order_and_by_value_is_evalicas() -> None:
+    answers = np.array([[1, 2, 3, 3, 2, 1, 4, 1], [1, 2, 3, 3, 2, 2, 4, 1], [5, 3, 3, 3, 2, 3, 4, 2]], dtype=float)
+    for distance in ("ordinal", "interval"):
+        expected = evalica.alpha(pd.DataFrame(answers), distance=distance).alpha
+        assert krippendorff_alpha(answers.T.tolist(), distance) == pytest.approx(expected, abs=1e-9)
+
+
+def test_cohens_kappa_by_hand() -> None:
+    """20 times both yes, 5 yes and no, 10 no and yes, 15 both no: (0.7 - 0.5) / (1 - 0.5)."""
+    first = ["yes"] * 25 + ["no"] * 25
+    second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert cohen_kappa(first, second) == pytest.approx(0.4)
+    assert cohen_kappa(second, first) == pytest.approx(0.4)
+
+
+def test_weighted_kappa_by_hand() -> None:
+    """Answers 1 to 3 with squared distances: observed (0 + 1 + 4 + 0) / 4, expected the mean over all 16 pairings."""
+    first, second = [1, 2, 3, 3], [1, 3, 1, 3]
+    expected = np.mean([(a - b) ** 2 for a in first for b in second])
+    assert cohen_kappa(first, second, "interval") == pytest.approx(1 - (5 / 4) / expected)
+    assert cohen_kappa([10, 20, 90, 90], [10, 90, 10, 90], "ordinal") == pytest.approx(1 - (5 / 4) / expected)
+
+
+def test_pooled_kappa_is_the_ratio_of_the_sums_over_pairs_of_people() -> None:
+    """ann and bob share q, r and s; cem answered only q."""
+    items = ["q", "q", "q", "r", "r", "s", "s"]
+    people = ["ann", "bob", "cem", "ann", "bob", "ann", "bob"]
+    values = ["x", "x", "y", "y", "y", "x", "y"]
+    # Differences: q: ann-cem, bob-cem; s: ann-bob. Expected: ann says x 2/3, bob x 1/3, cem never.
+    observed = 3
+    ann_bob = 2 / 3 * 2 / 3 + 1 / 3 * 1 / 3
+    expected = 3 * ann_bob + 2 / 3 + 1 / 3
+    assert pooled_kappa(items, people, values) == pytest.approx(1 - observed / expected)
+
+
+def test_fleiss_kappa_of_his_kind_of_table() -> None:
+    """Fourteen raters, ten subjects, five categories; 0.210 is published with this table."""
+    table = [
+        [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
+    ]  # fmt: skip
+    units = [[c for c, count in enumerate(row) for _ in range(count)] for row in table]
+    assert fleiss_kappa(units) == pytest.approx(0.210, abs=5e-4)
+
+
+def test_kappa_of_one_answer_only_is_one_and_needs_two_people() -> None:
+    assert cohen_kappa(["x", "x"], ["x", "x"]) == 1
+    assert fleiss_kappa([["x", "x"]]) == 1
+    with pytest.raises(Problem, match="overlap"):
+        pooled_kappa(["q", "r"], ["a", "a"], ["x", "y"])
+
+
+def test_agreement_counts_shared_questions_and_the_people_on_them() -> None:
+    items = ["q", "q", "r", "r", "s", "s", "t"]
+    people = ["ann", "bob", "ann", "cem", "bob", "cem", "dan"]
+    found = agreement(items, people, ["x", "x", "y", "y", "x", "y", "x"])
+    assert (found.items, found.annotators) == (3, 3)
+    assert found.alpha == pytest.approx(krippendorff_alpha([["x", "x"], ["y", "y"], ["x", "y"]]))
+    assert found.low < found.alpha < found.high
