@@ -1,0 +1,141 @@
+"""What one annotator sees of a question: its completions in an order of their own, and nothing that names a model.
+
+The screen counts completions by the place at which they are shown, the store by their position in the question.
+`stored` and `shown` turn an answer from the one to the other, so that a browser never learns the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from heedful.errors import Problem
+from heedful.feedback import answers, rows, tables
+from heedful.feedback.controls import Control
+from heedful.feedback.intake import chunks
+from heedful.feedback.kind import withdrawn
+from heedful.feedback.questions import kind_of
+from heedful.feedback.store import Store
+from heedful.records import Completion, Judgement, Metadata, Prompt, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A question as it was given to one annotator."""
+
+    question: Question
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+    """In the order of the screen."""
+    order: tuple[int, ...]
+    """The position in the question of each place on the screen."""
+    last: Judgement | None
+    """The annotator's newest event on the question, which a further answer supersedes."""
+
+
+def given(store: Store, annotator_id: str, question_id: str) -> Shown:
+    """A question that an annotator was given at some time, by `campaigns.claim`, and in the order drawn then.
+
+    Raises:
+        Problem: it was never given to them; whether it exists is not told.
+    """
+    held, events = tables.assignments, tables.judgements
+    with store.reading() as connection:
+        order = connection.execute(
+            select(held.c.shown).where(held.c.question_id == question_id, held.c.annotator_id == annotator_id)
+        ).scalar_one_or_none()
+        if order is None:
+            raise Problem("this question was not given to you", where=f'question "{question_id}"')
+        question = answers.questions_by_id(connection, [question_id])[question_id]
+        newest = connection.execute(
+            select(events.c.id)
+            .where(events.c.question_id == question_id, events.c.annotator_id == annotator_id)
+            .order_by(events.c.number.desc())
+            .limit(1)
+        ).scalar_one_or_none()
+    places = tuple(order) or tuple(range(len(question.completion_ids)))
+    completions = store.completions(question.completion_ids)
+    return Shown(
+        question=question,
+        prompt=store.prompts([question.prompt_id])[0],
+        completions=tuple(completions[position] for position in places),
+        order=places,
+        last=store.judgements(ids=[newest], current=False)[0] if newest is not None else None,
+    )
+
+
+def holds(found: Shown) -> bool:
+    """Whether the annotator has an answer to the question that was not taken back."""
+    return found.last is not None and not withdrawn(found.last.answer)
+
+
+def stored(question: Question, answer: Metadata, order: Sequence[int]) -> dict[str, Any]:
+    """An answer in the order of the screen as the store keeps it; what is unfinished or malformed stays as it is."""
+    return _turned(question, answer, order)
+
+
+def shown(question: Question, answer: Metadata, order: Sequence[int]) -> dict[str, Any]:
+    """A stored answer in the order of the screen: undoes `stored`."""
+    return _turned(question, answer, [list(order).index(position) for position in range(len(order))])
+
+
+def _turned(question: Question, answer: Metadata, order: Sequence[int]) -> dict[str, Any]:
+    """`order[place]` is where the completion at `place` stands in the other order."""
+    turned = dict(answer)
+    for control in kind_of(question).controls:
+        if control.places and control.field in turned:
+            turned[control.field] = _value(control, turned[control.field], order)
+    return turned
+
+
+def _value(control: Control, value: Any, order: Sequence[int]) -> Any:
+    match control.places:
+        case "side" if value in ("a", "b") and len(order) == 2:
+            return "ab"[order["ab".index(value)]]
+        case "index" if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(order):
+            return order[value]
+        case "list" if isinstance(value, list | tuple) and len(value) == len(order):
+            turned = [None] * len(order)
+            for place, each in enumerate(value):
+                turned[order[place]] = each
+            return turned
+        case _:
+            return value
+
+
+def drawn(question: Question) -> list[tuple[Control, Mapping[str, Any]]]:
+    """The question's form: each control with what it needs of the question.
+
+    Raises:
+        Problem: the kind has no form.
+    """
+    kind = kind_of(question)
+    if not kind.controls:
+        raise Problem(f"questions of the kind {kind.name} have no form", mend="give the kind `controls`")
+    return [(control, control.drawn(question)) for control in kind.controls]
+
+
+def event(store: Store, judgement_id: str) -> Judgement | None:
+    """A judgement by its id, whether it holds or not; None when there is none."""
+    table = tables.judgements
+    with store.reading() as connection:
+        row = connection.execute(select(table).where(table.c.id == judgement_id)).first()
+    return None if row is None else rows.judgement_of(row)
+
+
+def of_others(store: Store, question_ids: Sequence[str], annotator_id: str) -> dict[str, list[Judgement]]:
+    """What others answered to some questions, as it holds; for campaigns that reveal it after one's own answer."""
+    table = tables.judgements
+    found: dict[str, list[Judgement]] = {name: [] for name in question_ids}
+    with store.reading() as connection:
+        for chunk in chunks(list(found)):
+            query = select(table).where(
+                table.c.question_id.in_(chunk), table.c.annotator_id != annotator_id, *answers.holding()
+            )
+            for row in connection.execute(query.order_by(table.c.number)):
+                if not withdrawn(row.answer):
+                    found[row.question_id].append(rows.judgement_of(row))
+    return found
