@@ -1,11 +1,12 @@
 # demo: see the whole loop run.        test: everything that must hold.      check: style, types, floors, docs.
-# fix: format and regenerate pages.    bench: the long measurements.         serve: how to collect judgements.
+# fix: format and regenerate pages.    bench: the long measurements.         serve: the feedback app on PROJECT.
 #
 # Each target makes .venv when there is none: plain venv and pip, exact versions from constraints.txt.
 
 PYTHON  ?= python3
 WORKERS ?= logical
 ARGS    ?=
+PROJECT ?= demo
 
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -47,17 +48,18 @@ bench: .venv/dev.stamp
 	  if [ -f "$$script" ]; then echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script" $(ARGS) || exit 1; fi; \
 	done
 
-serve:
-	@echo "There is no web page for annotators yet. Today judgements are collected in the terminal:"
-	@echo "    .venv/bin/heedful judge PROJECT"
-	@echo "or read from a file that another tool wrote:"
-	@echo "    .venv/bin/heedful import PROJECT votes.jsonl"
+serve: .venv/core.stamp
+	$(BIN)/heedful serve $(PROJECT) $(ARGS)
 
 .venv/bin/pip:
 	@echo "making .venv with $$($(PYTHON) --version)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "heedful needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
+
+.venv/core.stamp: pyproject.toml constraints.txt | .venv/bin/pip
+	@[ -e .venv/train.stamp ] || { echo "installing heedful into .venv"; $(PIP) --editable .; }
+	@touch $@
 
 .venv/train.stamp: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "installing heedful[train] into .venv (a few minutes the first time)"

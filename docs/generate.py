@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib.util
 import inspect
 import re
 import textwrap
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from heedful.cli import VERBS, stage_of
+from heedful.cli import OTHER_MODULES, VERBS, stage_of
 from heedful.learning.metrics import METRICS
 from heedful.stages.project import ProjectSettings
 
@@ -41,6 +42,8 @@ DARK = {
 
 OTHER_FILES = {
     "py.typed": "Marks the package as typed.",
+    "web/templates": "What the pages look like (Jinja).",
+    "web/static": "Styles, scripts and pictures of the pages.",
     "migrations/alembic.ini": "Settings of the migrations.",
     "migrations/script.py.mako": "The template of a new migration.",
     "templates/blocks.html.j2": "Every kind of block of a report as HTML.",
@@ -98,8 +101,7 @@ def _entry(indent: str, name: str, text: str, *, column: int = 32, width: int = 
 
 def verbs_with_stage() -> list[str]:
     """The verbs whose stage exists, in the order of `heedful --help`."""
-    stages = {path.stem for path in (PACKAGE / "stages").glob("*.py")}
-    return [verb for verb in VERBS if (f"{verb}_" if verb == "import" else verb) in stages]
+    return [verb for verb in VERBS if importlib.util.find_spec(OTHER_MODULES.get(verb, f"heedful.stages.{verb}"))]
 
 
 def verb_sections() -> str:

@@ -45,7 +45,6 @@ UNTESTED: dict[str, str] = {
     "stages/init.py": STORIES,
     "stages/iterate.py": STORIES,
     "stages/judge.py": STORIES,
-    "stages/judges.py": STORIES,
     "stages/measuring.py": STORIES,
     "stages/pretrain.py": STORIES,
     "stages/rating.py": STORIES,
@@ -125,6 +124,10 @@ PLANTED = [
     ("language/engines/local.py", "import vllm", "heedful.language.engines.local -> vllm"),
     ("compute/local.py", "import ray", "heedful.compute.local -> ray"),
     ("feedback/tables.py", "import http.server", "heedful.feedback.tables -> http"),
+    ("web/site.py", "import torch", "heedful.web.site -> torch"),
+    ("web/site.py", "def f() -> None:\n    import sqlite3", "heedful.web.site -> sqlite3"),
+    ("web/site.py", "import heedful.serve", "heedful.web.site -> heedful.serve"),
+    ("stages/project.py", "from heedful.web import settings", "heedful.stages.project -> heedful.web.settings"),
 ]
 
 

@@ -1,8 +1,8 @@
 """The command line: one verb per stage, and no logic of its own.
 
-A verb's stage is the module `heedful.stages.<verb>` with a frozen dataclass `Config`, whose field docstrings are
-the help, and a function `run(config)`. The values come in layers: the field's default, the project's heedful.toml,
-the command line. `heedful --help` imports no stage, so that it answers at once.
+A verb's stage is the module `heedful.stages.<verb>` (or one of `OTHER_MODULES`) with a frozen dataclass `Config`, whose
+field docstrings are the help, and a function `run(config)`. The values come in layers: the field's default, the
+project's heedful.toml, the command line. `heedful --help` imports no stage, so that it answers at once.
 
 Exit status: 0 done, 2 a `Problem` that its reader can mend, 130 stopped by Ctrl-C. Anything else that escapes is a
 defect of heedful and keeps its traceback.
@@ -31,6 +31,7 @@ C = TypeVar("C")
 VERBS: dict[str, str] = {
     "demo": "the whole loop in a playground with known hidden qualities, in minutes and on a laptop",
     "init": "begin a project: a folder with a model, prompts and a store for judgements",
+    "serve": "the feedback app: people judge in their browsers, the owner steers",
     "import": "read prompts, demonstrations, comparisons or votes from a file into the store",
     "export": "write judgements and training views to files that other libraries read",
     "pretrain": "train a small language model from scratch on plain text",
@@ -42,6 +43,7 @@ VERBS: dict[str, str] = {
     "evaluate": "rate policies against each other, with error bars",
     "iterate": "go round: collect, judge, reward, improve, evaluate, and again",
     "report": "write what happened as one page: metrics, ratings, samples, provenance",
+    "backup": "copy the store to a file while the server runs, and check the copy",
 }
 """Verb -> what it does, in the order in which a project meets them."""
 
@@ -104,9 +106,13 @@ def _dispatch(arguments: list[str]) -> int:
     return 0
 
 
+OTHER_MODULES = {"import": "heedful.stages.import_", "serve": "heedful.serve"}
+"""Verbs whose module is not `heedful.stages.<verb>`: `import` is a word of Python, and `serve` joins web and stages."""
+
+
 def stage_of(verb: str) -> ModuleType:
-    """The module behind a verb; `import` is a word of Python, so its module is `import_`."""
-    return importlib.import_module(f"heedful.stages.{'import_' if verb == 'import' else verb}")
+    """The module behind a verb."""
+    return importlib.import_module(OTHER_MODULES.get(verb, f"heedful.stages.{verb}"))
 
 
 def parse(verb: str, config_type: type[C], arguments: Sequence[str]) -> C:

@@ -31,6 +31,14 @@ class Problem(Exception):
         return "\n".join(parts)
 
 
+class Conflict(Problem):
+    """It contradicts what is stored: another record has its id, or something else came first."""
+
+
+class Unavailable(Problem):
+    """It cannot be done just now, whatever was asked for: the database is busy, full or out of reach."""
+
+
 def from_os_error(error: OSError) -> Problem:
     """The same fault of the machine (disk full, no permission, missing file) as a `Problem`."""
     where = os.fspath(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy import stats
 
 from heedful.errors import Problem
 from heedful.evaluation.clusters import Clustering, clustering_of

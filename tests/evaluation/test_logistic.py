@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy import optimize
 
 from heedful.evaluation.clusters import Clustering
 from heedful.evaluation.logistic import fit_logistic, log_likelihood, sigmoid

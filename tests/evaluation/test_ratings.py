@@ -6,7 +6,7 @@ import choix
 import evalica
 import numpy as np
 import pytest
-from scipy import stats  # type: ignore[import-untyped]  # SciPy ships no types
+from scipy import stats
 
 from heedful.errors import Problem
 from heedful.evaluation.ratings import (

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from heedful.errors import Problem
-from heedful.feedback import campaigns, lineage, tables
+from heedful.feedback import lineage, tables
 from heedful.feedback.campaigns import Progress, claim, display_order, held, progress, release
 from heedful.feedback.store import Store
 from heedful.records import Annotator, Judgement, Question
@@ -258,23 +258,3 @@ def test_processes_that_claim_at_once_never_exceed_the_overlap(location: str, st
     assert len(given) == len(set(given)), "somebody got a question twice"
     assert Counter(question for question, _ in given) == {f"q{i}": 2 for i in range(40)}
     assert progress(store) == Progress(questions=40, wanted=80, given=80, annotators=len({who for _, who in given}))
-
-
-def test_a_second_look_under_the_lock_passes_over_what_filled_up_meanwhile(
-    store: Store, fill: Fill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On PostgreSQL the search may offer a question that another process has just taken."""
-    fill(2)
-    take(store, "ann")
-    honest = campaigns._next
-    offered: list[str] = []
-
-    def stale(connection: object, person: str, campaign: str | None, now: float, passed: list[str]) -> object:
-        row = connection.execute(select(tables.questions).where(tables.questions.c.id == "q0")).one()  # type: ignore[attr-defined]  # a Connection
-        found = row if not passed else honest(connection, person, campaign, now, passed)  # type: ignore[arg-type]  # likewise
-        offered.append("none" if found is None else found.id)
-        return found
-
-    monkeypatch.setattr(campaigns, "_next", stale)
-    assert take(store, "bob") == "q1"
-    assert offered == ["q0", "q1"]

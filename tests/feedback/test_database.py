@@ -232,3 +232,13 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(tmp_path: Path)
     assert [process.returncode for process in started] == [0] * 4, said
     with Store.open(tmp_path / "store.db", create=False) as store:
         assert sorted(prompt.text for prompt in store.prompts()) == ["a", "b", "c", "d"]
+
+
+def test_text_that_no_database_can_be_asked_for_is_a_problem(store: Store) -> None:
+    with pytest.raises(Problem, match="surrogate"):
+        store.judgements(annotator_id="\ud800")
+    if "://" in store.location:
+        with pytest.raises(Problem, match="NUL"):
+            store.judgements(annotator_id="a\0b")
+    else:
+        assert store.judgements(annotator_id="a\0b") == [], "SQLite can be asked"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from heedful.errors import Problem
 from heedful.feedback import lineage, views
-from heedful.feedback.exchange import export_file, import_file, read
-from heedful.feedback.formats import FORMATS
+from heedful.feedback.exchange import export_file, export_lines, import_file, read
+from heedful.feedback.formats import FORMATS, exports
 from heedful.feedback.store import Store
 from heedful.records import Annotator, Completion, Judgement, Message, Prompt, Question
 
@@ -250,6 +250,19 @@ def test_conversational_pairs_are_lists_of_turns(judged: Store, tmp_path: Path) 
     assert third["prompt"] == [{"role": "user", "content": "hi"}]
     assert third["rejected"] == [{"role": "assistant", "content": "y"}]
     assert report.left_out == LEFT_OUT
+
+
+def test_lines_are_those_of_the_file(judged: Store, tmp_path: Path) -> None:
+    for name in exports.NAMES:
+        try:
+            export_file(judged, tmp_path / name, format=name)
+        except Problem as problem:
+            with pytest.raises(Problem, match=re.escape(problem.what)):
+                export_lines(judged, format=name)
+            continue
+        assert "".join(export_lines(judged, format=name)) == (tmp_path / name).read_text()
+    with pytest.raises(Problem, match="haiku"):
+        export_lines(judged, format="haiku")
 
 
 def test_what_evaluates_is_exported_only_when_asked_for(judged: Store, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from heedful.learning.schedules import constant
 from heedful.records import Comparison, Prompt
 from heedful.reward.completions import (
     LearnedReward,
+    describe_completions,
     encode,
     fit_reward,
     held_out_scores,
@@ -113,6 +114,15 @@ def test_tokens_are_scored_as_texts_are(model: LanguageModel) -> None:
     expected = score_completions(reward, prompts, ["e f", "g h i"])
     assert scored.scores_B is not None
     torch.testing.assert_close(scored.scores_B, expected, atol=1e-5, rtol=0)
+
+
+def test_the_score_is_a_linear_function_of_the_features(model: LanguageModel) -> None:
+    reward = ScalarModel(model, seed=0)
+    prompts = [Prompt.of(text) for text in ("a b c", "d", "a", "b c d e f", "c c")]
+    texts = ["e f", "g h i j k", "", "a", "b " * 60]
+    features_BD = describe_completions(reward, prompts, texts, chunk=2)
+    expected_B = (reward.head(features_BD)[:, 0] * reward.gain + reward.bias).detach()
+    torch.testing.assert_close(score_completions(reward, prompts, texts), expected_B, atol=1e-5, rtol=0)
 
 
 def test_what_is_too_long_is_cut_counted_left_out_or_refused(model: LanguageModel) -> None:

@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 import heedful
-from heedful.evaluation.axes import ABSENT, cell_text, number, shown
+from heedful.evaluation.axes import cell_text, number, shown
 from heedful.evaluation.blocks import (
     Answer,
     BarPlot,
@@ -40,6 +40,7 @@ from heedful.evaluation.blocks import (
 )
 from heedful.evaluation.intervals import Interval
 from heedful.evaluation.line_plot import draw_lines, legend
+from heedful.evaluation.plot_tables import table_of
 from heedful.evaluation.row_plots import draw_bars, draw_dots
 from heedful.files import write_text
 
@@ -68,8 +69,6 @@ __all__ = [
 ]
 
 WIDE_PLOT, SMALL_PLOT = 920, 380
-ROWS_AT_MOST = 200
-"""Rows of a plot's data table; longer series are thinned evenly."""
 
 _View = dict[str, Any]
 
@@ -177,38 +176,5 @@ def _plot_view(plot: Plot, key: str, widths: Sequence[int]) -> _View:
         "caption": plot.caption,
         "drawings": drawings,
         "legend": legend(plot) if isinstance(plot, LinePlot) else [],
-        "data": _table_view(
-            _line_data(plot) if isinstance(plot, LinePlot) else _row_data(plot), f"{plot.title}: numbers"
-        ),
+        "data": _table_view(table_of(plot), f"{plot.title}: numbers"),
     }
-
-
-def _line_data(plot: LinePlot) -> Table:
-    """The numbers of a line plot: x, and each series at that x."""
-    xs = sorted({x for series in plot.series for x in series.x})
-    kept = (
-        [xs[round(i * (len(xs) - 1) / (ROWS_AT_MOST - 1))] for i in range(ROWS_AT_MOST)]
-        if len(xs) > ROWS_AT_MOST
-        else xs
-    )
-    columns: list[dict[float, Cell]] = []
-    for series in plot.series:
-        cells: dict[float, Cell] = {}
-        bounds = None if series.low is None or series.high is None else list(zip(series.low, series.high, strict=True))
-        for i, (x, y) in enumerate(zip(series.x, series.y, strict=True)):
-            cells[x] = Interval(y, *bounds[i]) if bounds else float(y)
-        columns.append(cells)
-    rows = [[f"{x:.6g}", *(cells.get(x) for cells in columns)] for x in kept]
-    thinned = f"{len(kept)} of {len(xs)} points." if len(kept) < len(xs) else ""
-    heads = [Column(series.name, digits=4, percent=plot.percent) for series in plot.series]
-    return Table((Column(plot.x_label), *heads), rows, thinned)
-
-
-def _row_data(plot: DotPlot | BarPlot) -> Table:
-    """The numbers of a dot or bar plot."""
-    with_notes = any(item.note for item in plot.items)
-    rows: list[list[Cell]] = [
-        [item.name, item.interval, *([item.note or ABSENT] if with_notes else [])] for item in plot.items
-    ]
-    value = Column(plot.label, digits=plot.digits, percent=plot.percent)
-    return Table(("", value, *(["Note"] if with_notes else [])), rows)

@@ -43,7 +43,10 @@ def x_axis(x: Scale, bottom: float, label: str, *, percent: bool, about: int) ->
 
 
 def frame(parts: Iterable[Markup], width: int, height: float, key: str, title: str, described: str) -> Markup:
-    """The drawing as a whole, with the title and description that are read aloud; ids begin with `key`."""
+    """The drawing as a whole, with the title and description that are read aloud; ids begin with `key`.
+
+    How wide it may become is the page's affair, by its class: `wide-drawing` or `small-drawing`.
+    """
     return tag(
         "svg",
         tag("title", title, id=f"{key}-title"),
@@ -52,7 +55,7 @@ def frame(parts: Iterable[Markup], width: int, height: float, key: str, title: s
         viewBox=f"0 0 {width} {height:.0f}",
         role="img",
         aria_labelledby=f"{key}-title {key}-desc",
-        style=f"max-width:{width if width > WIDE else round(1.4 * width)}px",
+        class_="wide-drawing" if width > WIDE else "small-drawing",
     )
 
 

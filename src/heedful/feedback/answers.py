@@ -11,10 +11,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    bindparam,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
-from heedful.errors import Problem
-from heedful.feedback import rows, tables
+from heedful.errors import Conflict, Problem
+from heedful.feedback import places, rows, tables
 from heedful.feedback.intake import chunks, completion_ids_of, rows_by
 from heedful.feedback.questions import kind_of, skipped, withdrawn
 from heedful.records import Judgement, Question
@@ -40,7 +52,23 @@ def submit(connection: Connection, judgements: Sequence[Judgement]) -> int:
     for chunk in chunks(new):
         connection.execute(insert(tables.judgements), chunk)
     _move_assignments(connection, new)
+    places.recount(connection, {row["question_id"] for row in new})
     return len(new)
+
+
+def holding() -> list[ColumnElement[bool]]:
+    """What is true of a row of `judgements` that holds: not superseded, nobody retracted, not set aside.
+
+    A withdrawal is no such row's successor but the newest itself: leave it out by its answer.
+    """
+    table, later, held = tables.judgements, tables.judgements.alias("later"), tables.assignments
+    gone = select(tables.annotators.c.id).where(tables.annotators.c.retracted.is_not(None))
+    aside = select(held.c.question_id, held.c.annotator_id).where(held.c.counts == 0)
+    return [
+        ~select(later.c.id).where(later.c.supersedes == table.c.id).exists(),
+        table.c.annotator_id.not_in(gone),
+        tuple_(table.c.question_id, table.c.annotator_id).not_in(aside),
+    ]
 
 
 def questions_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Question]:
@@ -62,7 +90,7 @@ def _new(connection: Connection, found: Sequence[rows.Values]) -> list[rows.Valu
             stored[row["id"]] = row
             new.append(row)
         elif different := [name for name, value in row.items() if stored[row["id"]][name] != value]:
-            raise Problem(
+            raise Conflict(
                 "another judgement is stored under this id",
                 where=f'judgement "{row["id"]}", field "{different[0]}"',
                 mend="make a new UUID for each answer, and let a changed answer supersede the old one",
@@ -130,13 +158,13 @@ class _Known:
         person = (row["question_id"], row["annotator_id"])
         last = self.newest.get(person)
         if row["supersedes"] is None and last is not None:
-            raise Problem(
+            raise Conflict(
                 "this annotator has answered the question already",
                 where=where,
                 mend=f'to change the answer, send it with supersedes "{last}"',
             )
         if row["supersedes"] != last:
-            raise Problem(
+            raise Conflict(
                 f'"{row["supersedes"]}" is not this annotator\'s newest answer to the question',
                 where=f'{where}, field "supersedes"',
                 mend=f'supersede "{last}"' if last else "leave supersedes out: there is no earlier answer",
@@ -148,30 +176,63 @@ class _Known:
 
 def newest(connection: Connection, question_ids: Sequence[str]) -> dict[tuple[str, str], str]:
     """(question, annotator) -> the id of the newest judgement, for some questions."""
-    table = tables.judgements
     found: dict[tuple[str, str], str] = {}
     for chunk in chunks(question_ids):
-        query = select(table.c.question_id, table.c.annotator_id, table.c.id).where(table.c.question_id.in_(chunk))
-        found |= {(question, person): name for question, person, name in connection.execute(query.order_by("number"))}
+        events = connection.execute(_EVENTS, {"wanted": chunk})
+        found |= {(question, person): name for question, person, name in events}
     return found
+
+
+_of_some: BindParameter[Any] = bindparam("wanted", expanding=True)
+_events, _assignments = tables.judgements, tables.assignments
+_EVENTS = (
+    select(_events.c.question_id, _events.c.annotator_id, _events.c.id)
+    .where(_events.c.question_id.in_(_of_some))
+    .order_by(_events.c.number)
+)
+_ASSIGNMENTS = select(_assignments.c.question_id, _assignments.c.annotator_id, _assignments.c.number).where(
+    _assignments.c.question_id.in_(_of_some)
+)
+_MOVE = (
+    update(_assignments)
+    .where(_assignments.c.number == bindparam("at"))
+    .values(state=bindparam("to"), leased_until=None)
+)
 
 
 def lock_rows(connection: Connection, table: Table, ids: Collection[str], *, shared: bool = False) -> None:
     """Keep other transactions from changing some annotators or questions until this one ends.
 
     An assignment is only written under the lock of its question, and locks are taken in one order (annotators, then
-    questions, each by id), so that no two transactions wait for each other. SQLite has one writer at a time anyway.
+    questions, each by id), so that no two transactions wait for each other. Who may come to lock further questions
+    after a first one calls `lock_many` before. SQLite has one writer at a time anyway.
     """
     if connection.dialect.name != "postgresql":
         return
+    if table is tables.questions and len(ids) > 1:
+        lock_many(connection)
     for chunk in chunks(sorted(ids)):
         query = select(table.c.id).where(table.c.id.in_(chunk)).order_by(table.c.id)
-        connection.execute(query.with_for_update(read=shared))
+        # Rows that merely point to a locked one, by a foreign key, can still be written.
+        connection.execute(query.with_for_update(read=shared, key_share=not shared))
+
+
+def lock_many(connection: Connection) -> None:
+    """Be the only transaction that locks more than one question, until it ends."""
+    lock_name(connection, "questions")
+
+
+def lock_name(connection: Connection, name: str) -> None:
+    """Hold, on PostgreSQL, a lock that stands for no row, until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_NAME, {"name": f"heedful {name}"})
+
+
+_LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 def _move_assignments(connection: Connection, new: Sequence[rows.Values]) -> None:
     """Bring the assignments of the judged (question, annotator) pairs up to their newest answer."""
-    table = tables.assignments
     states: dict[tuple[str, str], rows.Values] = {
         (row["question_id"], row["annotator_id"]): {
             "state": "expired" if withdrawn(row["answer"]) else "skipped" if skipped(row["answer"]) else "submitted",
@@ -181,8 +242,8 @@ def _move_assignments(connection: Connection, new: Sequence[rows.Values]) -> Non
     }
     stored: dict[tuple[str, str], int] = {}
     for chunk in chunks(list(dict.fromkeys(question for question, _ in states))):
-        query = select(table.c.question_id, table.c.annotator_id, table.c.number).where(table.c.question_id.in_(chunk))
-        stored |= {(question, person): number for question, person, number in connection.execute(query)}
+        known = connection.execute(_ASSIGNMENTS, {"wanted": chunk})
+        stored |= {(question, person): number for question, person, number in known}
     moved = [{"at": stored[pair], "to": states[pair]["state"]} for pair in states if pair in stored]
     made = [
         {"question_id": pair[0], "annotator_id": pair[1], "leased_until": None, **values}
@@ -190,7 +251,6 @@ def _move_assignments(connection: Connection, new: Sequence[rows.Values]) -> Non
         if pair not in stored
     ]
     if moved:
-        change = update(table).where(table.c.number == bindparam("at"))
-        connection.execute(change.values(state=bindparam("to"), leased_until=None), moved)
+        connection.execute(_MOVE, moved)
     for rows_made in chunks(made):
-        connection.execute(insert(table), rows_made)
+        connection.execute(insert(_assignments), rows_made)

@@ -2,10 +2,11 @@
 
     assignment:  leased -> submitted | skipped | expired        (expired: lapsed, given back, or answer withdrawn)
 
-A question has `overlap` places. A place is taken by a submitted answer or a lease that still runs; a skip gives it
-back, and the same person is not asked again. A lease that ran out is given to the next who asks, and to the same
-person only when nothing else is left for them. `claim` looks and takes in one transaction (BEGIN IMMEDIATE on
-SQLite, a row lock with SKIP LOCKED on PostgreSQL), so processes that claim at once cannot overshoot.
+A question has as many places as answers are wanted of it (see `places`). A place is taken by a submitted answer or a
+lease that still runs; a skip gives it back, and the same person is not asked again. A lease that ran out is given to
+the next who asks, and to the same person only when nothing else is left for them. `claim` looks and takes in one
+transaction (BEGIN IMMEDIATE on SQLite, a row lock with SKIP LOCKED on PostgreSQL), so processes that claim at once
+cannot overshoot.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from heedful.errors import Problem
-from heedful.feedback import answers, tables
+from heedful.feedback import answers, offers, rows, steering_tables, tables
+from heedful.feedback.intake import completion_ids_of
+from heedful.feedback.offers import ran_out
 from heedful.feedback.store import Store
 from heedful.records import Question
 from heedful.seeds import generator
@@ -41,11 +44,11 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a campaign has come."""
+    """How far a campaign has come; gold items are not counted."""
 
     questions: int
     wanted: int
-    """Answers: the sum of the overlaps."""
+    """Answers that the questions have or still want; `given` reaches it when nothing is asked any more."""
     given: int
     """Answers that hold; skips do not count."""
     annotators: int
@@ -68,6 +71,8 @@ def claim(
 ) -> Assignment | None:
     """Lease the next question that has a place free and that this annotator has not answered or skipped.
 
+    This is the bare queue; `steering.desk` gives out work by the rules of the campaigns.
+
     Args:
         store: where the questions are.
         annotator_id: who asks for work.
@@ -86,16 +91,8 @@ def claim(
     with store.writing() as connection:
         answers.lock_rows(connection, tables.annotators, [annotator_id], shared=True)
         _standing(connection, annotator_id)
-        passed: list[str] = []
-        while True:
-            row = _next(connection, annotator_id, campaign, moment, passed)
-            if row is None:
-                return None
-            # On PostgreSQL the search may have seen the state before somebody else's claim; under the row's lock
-            # the second look is exact.
-            if _still_free(connection, row, annotator_id, moment):
-                return _lease(connection, row, annotator_id, seed, moment, lease_s)
-            passed.append(row.id)
+        row = offers.next_open(connection, annotator_id, campaign, moment)
+        return None if row is None else lease(connection, row, annotator_id, seed, moment, lease_s)
 
 
 def release(store: Store, assignment: Assignment) -> None:
@@ -115,22 +112,25 @@ def release(store: Store, assignment: Assignment) -> None:
 
 def held(store: Store, annotator_id: str, campaign: str | None = None, now: float | None = None) -> list[Assignment]:
     """The questions that an annotator holds now and has not answered, oldest lease first."""
-    moment = time.time() if now is None else now
     with store.reading() as connection:
-        query = (
-            select(_assignments)
-            .join(_questions, _questions.c.id == _assignments.c.question_id)
-            .where(
-                _assignments.c.annotator_id == annotator_id,
-                _assignments.c.state == "leased",
-                _assignments.c.leased_until > moment,
-                *([_questions.c.campaign == campaign] if campaign is not None else []),
-            )
-            .order_by(_assignments.c.number)
-        )
-        found = connection.execute(query).all()
-        ids = [row.question_id for row in found]
-        questions, newest = answers.questions_by_id(connection, ids), answers.newest(connection, ids)
+        return held_by(connection, annotator_id, campaign, time.time() if now is None else now)
+
+
+def held_by(
+    connection: Connection, annotator_id: str, campaign: str | None, now: float, question_id: str | None = None
+) -> list[Assignment]:
+    """As `held`, inside the caller's transaction; with `question_id` only that question."""
+    query = _HELD
+    if campaign is not None:
+        query = query.where(_questions.c.campaign == campaign)
+    if question_id is not None:
+        query = query.where(_questions.c.id == question_id)
+    values = {"annotator": annotator_id, "now": now}
+    found = connection.execute(query, values).all()
+    if not found:
+        return []
+    ids = [row.question_id for row in found]
+    questions, newest = answers.questions_by_id(connection, ids), answers.newest(connection, ids)
     return [
         Assignment(
             question=questions[row.question_id],
@@ -145,17 +145,22 @@ def held(store: Store, annotator_id: str, campaign: str | None = None, now: floa
 
 def progress(store: Store, campaign: str | None = None) -> Progress:
     """How many answers a campaign (or all of them) wants and has."""
-    chosen = [_questions.c.campaign == campaign] if campaign is not None else []
+    known = select(steering_tables.gold.c.question_id)
+    chosen = [_questions.c.id.not_in(known), *([_questions.c.campaign == campaign] if campaign is not None else [])]
     with store.reading() as connection:
-        count, wanted = connection.execute(
-            select(func.count(), func.coalesce(func.sum(_questions.c.overlap), 0)).where(*chosen)
+        count, wanted, given = connection.execute(
+            select(
+                func.count(),
+                func.coalesce(func.sum(_questions.c.wanted), 0),
+                func.coalesce(func.sum(_questions.c.given), 0),
+            ).where(*chosen)
         ).one()
-        given, people = connection.execute(
-            select(func.count(), func.count(func.distinct(_assignments.c.annotator_id)))
+        people = connection.execute(
+            select(func.count(func.distinct(_assignments.c.annotator_id)))
             .join(_questions, _questions.c.id == _assignments.c.question_id)
-            .where(_assignments.c.state == "submitted", *chosen)
-        ).one()
-    return Progress(count, int(wanted), given, people)
+            .where(_assignments.c.state == "submitted", _assignments.c.counts == 1, *chosen)
+        ).scalar_one()
+    return Progress(count, int(wanted), int(given), people)
 
 
 def taken_places(connection: Connection, question_ids: list[str], now: float) -> dict[str, list[str]]:
@@ -169,6 +174,34 @@ def taken_places(connection: Connection, question_ids: list[str], now: float) ->
     return found
 
 
+def lease(
+    connection: Connection,
+    row: Row[Any],
+    annotator_id: str,
+    seed: int,
+    now: float,
+    lease_s: float,
+    order: tuple[int, ...] | None = None,
+) -> Assignment:
+    """Lease a question (a row of `questions`) inside the caller's transaction, which has seen that it may.
+
+    The display order is `order` or drawn; an annotator who had the question before keeps the one of that time.
+    """
+    until = now + lease_s
+    connection.execute(_LAPSE, {"question": row.id, "now": now})
+    question = rows.question_of(row, completion_ids_of(connection, [row.id])[row.id])
+    mine = {"question": row.id, "annotator": annotator_id}
+    before = connection.execute(_MINE, mine).first()
+    if before is None:
+        shown = display_order(question, annotator_id, seed) if order is None else order
+        values = {"question_id": row.id, "annotator_id": annotator_id, "shown": list(shown)}
+        connection.execute(insert(_assignments), {**values, "state": "leased", "leased_until": until})
+        return Assignment(question, annotator_id, shown, until)
+    connection.execute(_LEASE, {**mine, "until": until})
+    supersedes = answers.newest(connection, [row.id]).get((row.id, annotator_id))
+    return Assignment(question, annotator_id, tuple(before.shown), until, supersedes)
+
+
 def _standing(connection: Connection, annotator_id: str) -> None:
     table = tables.annotators
     row = connection.execute(select(table.c.retracted).where(table.c.id == annotator_id)).first()
@@ -180,63 +213,25 @@ def _standing(connection: Connection, annotator_id: str) -> None:
 
 def _takes_a_place(now: float) -> ColumnElement[bool]:
     return or_(
-        _assignments.c.state == "submitted", and_(_assignments.c.state == "leased", _assignments.c.leased_until > now)
+        and_(_assignments.c.state == "submitted", _assignments.c.counts == 1),
+        and_(_assignments.c.state == "leased", _assignments.c.leased_until > now),
     )
 
 
-def _ran_out(now: float) -> ColumnElement[bool]:
-    """A lease that lapsed counts as expired from that moment; it is marked so when its question is next given out."""
-    return or_(
-        _assignments.c.state == "expired", and_(_assignments.c.state == "leased", _assignments.c.leased_until <= now)
+# The statements of the desk, each made once: to make one takes several times as long as to run it.
+
+_HELD = (
+    select(_assignments)
+    .join(_questions, _questions.c.id == _assignments.c.question_id)
+    .where(
+        _assignments.c.annotator_id == bindparam("annotator"),
+        _assignments.c.state == "leased",
+        _assignments.c.leased_until > bindparam("now"),
     )
-
-
-def _next(
-    connection: Connection, annotator_id: str, campaign: str | None, now: float, passed: list[str]
-) -> Row[Any] | None:
-    """The first question with a place free: in order of arrival, those never given to the annotator first.
-
-    On PostgreSQL its row comes locked, and rows that others have locked are passed over.
-    """
-    here = _assignments.c.question_id == _questions.c.id
-    mine = select(_assignments.c.number).where(here, _assignments.c.annotator_id == annotator_id)
-    taken = select(func.count()).where(here, _takes_a_place(now)).scalar_subquery()
-    query = select(_questions).where(taken < _questions.c.overlap).order_by(_questions.c.number).limit(1)
-    if campaign is not None:
-        query = query.where(_questions.c.campaign == campaign)
-    if passed:
-        query = query.where(_questions.c.id.not_in(passed))
-    if connection.dialect.name == "postgresql":
-        query = query.with_for_update(of=_questions, skip_locked=True)
-    fresh = connection.execute(query.where(~mine.exists())).first()
-    if fresh is not None:
-        return fresh
-    return connection.execute(query.where(mine.where(_ran_out(now)).exists())).first()
-
-
-def _still_free(connection: Connection, row: Row[Any], annotator_id: str, now: float) -> bool:
-    """Whether the locked question has a place free and is open to the annotator."""
-    here = _assignments.c.question_id == row.id
-    taken = connection.execute(select(func.count()).where(here, _takes_a_place(now))).scalar_one()
-    closed = select(_assignments.c.number).where(here, _assignments.c.annotator_id == annotator_id, ~_ran_out(now))
-    return bool(taken < row.overlap) and connection.execute(closed).first() is None
-
-
-def _lease(
-    connection: Connection, row: Row[Any], annotator_id: str, seed: int, now: float, lease_s: float
-) -> Assignment:
-    """Write the lease; an annotator who had the question before keeps the display order drawn then."""
-    lapsed = and_(_assignments.c.question_id == row.id, _assignments.c.state == "leased", _ran_out(now))
-    connection.execute(update(_assignments).where(lapsed).values(state="expired", leased_until=None))
-    until = now + lease_s
-    question = answers.questions_by_id(connection, [row.id])[row.id]
-    mine = and_(_assignments.c.question_id == row.id, _assignments.c.annotator_id == annotator_id)
-    before = connection.execute(select(_assignments.c.shown).where(mine)).first()
-    if before is None:
-        shown = display_order(question, annotator_id, seed)
-        values = {"question_id": row.id, "annotator_id": annotator_id, "shown": list(shown)}
-        connection.execute(insert(_assignments).values(**values, state="leased", leased_until=until))
-        return Assignment(question, annotator_id, shown, until)
-    connection.execute(update(_assignments).where(mine).values(state="leased", leased_until=until))
-    supersedes = answers.newest(connection, [row.id]).get((row.id, annotator_id))
-    return Assignment(question, annotator_id, tuple(before.shown), until, supersedes)
+    .order_by(_assignments.c.number)
+)
+_its = and_(_assignments.c.question_id == bindparam("question"), _assignments.c.state == "leased")
+_LAPSE = update(_assignments).where(_its, ran_out(bindparam("now"))).values(state="expired", leased_until=None)
+_mine = and_(_assignments.c.question_id == bindparam("question"), _assignments.c.annotator_id == bindparam("annotator"))
+_MINE = select(_assignments.c.shown).where(_mine)
+_LEASE = update(_assignments).where(_mine).values(state="leased", leased_until=bindparam("until"))

@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from heedful.errors import Problem, from_os_error
+from heedful.errors import Problem, Unavailable, from_os_error
 from heedful.feedback.rows import json_text
 from heedful.feedback.schema import metadata
 from heedful.feedback.tables import HEAD, REVISION_QUERY, VERSION_TABLE
+from heedful.feedback.turns import Turns
 
 BUSY_TIMEOUT_S = 30
 SCHEMA_LOCK = 4_836_205_117
@@ -55,13 +57,32 @@ def open_engine(location: str | Path, *, create: bool) -> tuple[Engine, str]:
 @contextmanager
 def transaction(engine: Engine, name: str, *, writes: bool) -> Iterator[Connection]:
     """One transaction: committed when the block ends, rolled back when it raises; faults become `Problem`."""
-    with translated(name), engine.connect().execution_options(heedful_writes=writes) as connection, connection.begin():
-        yield connection
+    turns = _turns.get(engine) if writes else None
+    if turns is None:
+        with translated(name), engine.connect() as connection, connection.begin():
+            yield connection
+        return
+    with turns.mine(BUSY_TIMEOUT_S) as mine:
+        if not mine:
+            raise Unavailable(f"the database was busy for {BUSY_TIMEOUT_S} s", where=name, mend="try again")
+        with (
+            translated(name),
+            engine.connect().execution_options(heedful_writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+
+_turns: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
+"""Of the open SQLite databases of this process."""
 
 
 @contextmanager
 def translated(name: str) -> Iterator[None]:
-    """Turn the database errors that users can mend (locked, full, unreachable) into `Problem`; others pass."""
+    """Turn the database errors that users can mend (locked, full, unreachable) into `Unavailable`; others pass.
+
+    Text that no database can hold, or be asked for, is a `Problem`.
+    """
     try:
         yield
     except DBAPIError as error:
@@ -69,8 +90,12 @@ def translated(name: str) -> Iterator[None]:
         for sign, what, mend in _FAULTS:
             if sign in said:
                 detail = f" ({said.splitlines()[0]})" if "server" in what else ""
-                raise Problem(what + detail, where=name, mend=mend) from error
+                raise Unavailable(what + detail, where=name, mend=mend) from error
+        if "NUL (0x00)" in said:  # PostgreSQL refuses it, even in what is only looked for
+            raise Problem("a text holds the NUL character", mend="remove it") from error
         raise
+    except UnicodeEncodeError as error:
+        raise Problem("a text holds half a character (a lone surrogate)", mend="remove it") from error
 
 
 _FAULTS = (
@@ -118,6 +143,7 @@ def _engine(url: URL, name: str) -> Engine:
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)
+        _turns[engine] = Turns()
     return engine
 
 
@@ -131,7 +157,11 @@ def _prepare_connection(connection: sqlite3.Connection, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("heedful_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")  # past SQLAlchemy, which takes ten times as long
+    except sqlite3.OperationalError as error:
+        raise OperationalError("BEGIN", None, error) from error
 
 
 def _use_wal(engine: Engine, name: str) -> None:

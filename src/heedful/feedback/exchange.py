@@ -10,7 +10,7 @@ after the file. The shapes stand in `heedful.feedback.formats` and in docs/excha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ PROGRESS_ROWS = 500
 OnProgress = Callable[[int], None]
 """Told how many rows have been read."""
 
-__all__ = ["Dataset", "ExportReport", "ImportReport", "export_file", "import_file", "read"]
+__all__ = ["Dataset", "ExportReport", "ImportReport", "export_file", "export_lines", "import_file", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,20 @@ def export_file(
         raise Problem("this is a folder, not a file", where=str(path), mend="name a file in it")
     export = exports.write(store, path, format, purpose)
     return ExportReport(str(path), format, export.rows, export.left_out, export.notes)
+
+
+def export_lines(
+    store: Store,
+    *,
+    format: str,  # noqa: A002 - the argument's name on the command line and in the docs
+    purpose: Purpose = "train",
+) -> Iterator[str]:
+    """The rows of `export_file` as lines of JSON, one at a time, for whoever sends them on.
+
+    Raises:
+        Problem: as `export_file`; all but prompts that the format cannot say before the first line.
+    """
+    return exports.lines(store, format, purpose)
 
 
 def _stem(path: Path) -> str:

@@ -7,12 +7,13 @@ differs (another text under the same id), that is a mistake of whoever made the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Table, insert, select
+from sqlalchemy import Column, Connection, Row, Select, Table, bindparam, insert, select
 from sqlalchemy.dialects import postgresql
 
-from heedful.errors import Problem
+from heedful.errors import Conflict, Problem
 from heedful.feedback import rows, tables
 from heedful.feedback.questions import kind_of
 from heedful.records import Annotator, Completion, Model, Prompt, Question
@@ -35,9 +36,13 @@ def rows_by(
     wanted = list(dict.fromkeys(values))
     found: dict[Any, Row[Any]] = {}
     for chunk in chunks(wanted):
-        query = select(*(columns or column.table.c)).where(column.in_(chunk))
-        found |= {row._mapping[column]: row for row in connection.execute(query)}
+        found |= {row._mapping[column]: row for row in connection.execute(_by(column, columns), {"wanted": chunk})}
     return found
+
+
+@cache
+def _by(column: Column[Any], columns: tuple[Column[Any], ...]) -> Select[Any]:
+    return select(*(columns or column.table.c)).where(column.in_(bindparam("wanted", expanding=True)))
 
 
 def add_annotators(connection: Connection, annotators: Sequence[Annotator]) -> int:
@@ -108,13 +113,19 @@ def add_model(connection: Connection, model: Model) -> bool:
     return True
 
 
+_shown = tables.question_completions
+_COMPLETIONS = (
+    select(_shown.c.question_id, _shown.c.completion_id)
+    .where(_shown.c.question_id.in_(bindparam("wanted", expanding=True)))
+    .order_by(_shown.c.question_id, _shown.c.position)
+)
+
+
 def completion_ids_of(connection: Connection, question_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The completions of each question, in its order."""
-    table = tables.question_completions
     found: dict[str, list[str]] = {name: [] for name in question_ids}
     for chunk in chunks(list(found)):
-        query = select(table.c.question_id, table.c.completion_id).where(table.c.question_id.in_(chunk))
-        for question_id, completion_id in connection.execute(query.order_by(table.c.question_id, table.c.position)):
+        for question_id, completion_id in connection.execute(_COMPLETIONS, {"wanted": chunk}):
             found[question_id].append(completion_id)
     return {name: tuple(ids) for name, ids in found.items()}
 
@@ -196,7 +207,7 @@ def _refuse_evaluation(connection: Connection, hash_: str, where: str) -> None:
 
 
 def _differs(noun: str, name: str, field: str) -> Problem:
-    return Problem(
+    return Conflict(
         f"another {noun} is stored under this id",
         where=f'{noun} "{name}", field "{field}"',
         mend="give different content different ids",

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, insert, select, update
 
 from heedful.errors import Problem
-from heedful.feedback import answers, rows, tables
+from heedful.feedback import answers, places, rows, tables
+from heedful.feedback.accounts import outbox
 from heedful.feedback.intake import chunks, rows_by
 from heedful.feedback.store import Store
 from heedful.records import Model, Snapshot
@@ -158,19 +159,25 @@ def retract(store: Store, annotator_id: str, reason: str = "") -> Touched:
         Problem: there is no such annotator.
     """
     people, work = tables.annotators, tables.assignments
+    touched = touched_by(store, annotator_id)
     with store.writing() as connection:
-        _must_exist(connection, annotator_id)
-        connection.execute(
+        changed = connection.execute(
             update(people)
             .where(people.c.id == annotator_id, people.c.retracted.is_(None))
             .values(retracted=datetime.now(UTC).isoformat(timespec="seconds"), retracted_reason=reason)
         )
+        if changed.rowcount:
+            ids = [model.id for model in touched.models]
+            payload = {"annotator": annotator_id, "snapshots": touched.snapshots, "models": ids}
+            outbox.add(connection, "annotator.retracted", payload)
         theirs = select(work.c.question_id).where(work.c.annotator_id == annotator_id)
-        answers.lock_rows(connection, tables.questions, list(connection.execute(theirs).scalars()))
+        question_ids = list(connection.execute(theirs).scalars())
+        answers.lock_rows(connection, tables.questions, question_ids)
         connection.execute(
             update(work).where(work.c.annotator_id == annotator_id).values(state="expired", leased_until=None)
         )
-    return touched_by(store, annotator_id)
+        places.recount(connection, question_ids)
+    return touched
 
 
 def _ancestry(models: dict[str, Model], model_id: str) -> set[str]:

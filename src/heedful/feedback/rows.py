@@ -178,6 +178,7 @@ def of_question(question: Question) -> Values:
         "propensity": None if question.propensity is None else float(question.propensity),
         "selection": checked_text(question.selection, f'{where}, field "selection"'),
         "metadata": plain(question.metadata, f'{where}, field "metadata"'),
+        "wanted": question.overlap,
     }
 
 

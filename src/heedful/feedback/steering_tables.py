@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     Float,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from heedful.feedback.tables import annotators, judgements, metadata, questions
@@ -35,6 +37,7 @@ campaigns = Table(
     Column("state", String, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("created", String, nullable=False),
+    Column("spent_micros", BigInteger, nullable=False, server_default=text("0")),  # the sum of its ledger
     CheckConstraint("state IN ('open', 'paused', 'closed')", name="state"),
 )
 
@@ -62,6 +65,7 @@ gold = Table(
     "gold",
     metadata,
     Column("question_id", ForeignKey(questions.c.id), primary_key=True),
+    Column("campaign", String, nullable=False, index=True),  # the question's
     Column("use", String, nullable=False),
     Column("answer", JSON, nullable=False),
     Column("explanation", Text, nullable=False),
@@ -77,9 +81,21 @@ standings = Table(
     Column("state", String, nullable=False),
     Column("reason", Text, nullable=False),
     Column("changed", String, nullable=False),
+    # The number of the newest judgement when they were last reinstated: gold answers up to it are forgiven.
+    Column("since", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('training', 'exam', 'working', 'failed', 'paused')", name="state"),
 )
 """Where an annotator stands in a campaign that asks for a qualification, or that paused them."""
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("annotator_id", ForeignKey(annotators.c.id), primary_key=True),
+    Column("campaign", String, primary_key=True),
+    Column("given", Integer, nullable=False),  # tasks given out to them
+    Column("furthest", Integer, nullable=False),  # the highest number of a question given to them
+)
+"""How far an annotator has come in a campaign, so that the next question is found without passing over all before."""
 
 drafts = Table(
     "drafts",
@@ -123,7 +139,7 @@ batches = Table(
     Column("minimum", Integer, nullable=False),  # judgements with which it may be used
     Column("maximum", Integer, nullable=False),  # judgements with which it is full
     Column("expires", Float),  # seconds since 1970, UTC; null: never
-    Column("cancelled", String),
+    Column("closed", String),  # "full", "expired" or "cancelled"; null while its questions are asked
     Column("metadata", JSON, nullable=False),
     Column("created", String, nullable=False),
     CheckConstraint("minimum >= 0 AND maximum >= minimum AND maximum >= 1", name="bounds"),

@@ -220,23 +220,21 @@ class Store:
             campaign: of the question, one name or several.
             purpose: of the question.
             annotator_id: one or several.
-            current: only what holds: not superseded, not withdrawn, not from a retracted annotator. Otherwise
-                every event there ever was.
+            current: only what holds: not superseded, withdrawn or set aside, and not from a retracted annotator.
+                Otherwise every event there ever was.
             kind: of the question.
             ids: of the judgements.
 
         Raises:
             Problem: an id is unknown, or (with `current`) no longer holds.
         """
-        table, later = tables.judgements, tables.judgements.alias("later")
+        table = tables.judgements
         filters = _filters((table.c.annotator_id, annotator_id))
         of_questions = _question_filters(campaign, purpose, kind)
         if of_questions:
             filters.append(table.c.question_id.in_(select(tables.questions.c.id).where(*of_questions)))
         if current:
-            gone = select(tables.annotators.c.id).where(tables.annotators.c.retracted.is_not(None))
-            filters.append(~select(later.c.id).where(later.c.supersedes == table.c.id).exists())
-            filters.append(table.c.annotator_id.not_in(gone))
+            filters += answers.holding()
         with self.reading() as connection:
             found = [rows.judgement_of(row) for row in _select(connection, table, ids, *filters)]
         return [judgement for judgement in found if not (current and withdrawn(judgement.answer))]
@@ -291,8 +289,8 @@ def _select(
     if ids is None:
         return connection.execute(select(table).where(*filters).order_by(table.c.number)).all()
     wanted = list(ids)
-    found: dict[str, Row[Any]] = {}
-    for chunk in intake.chunks(list(dict.fromkeys(wanted))):
+    found: dict[str, Row[Any]] = {} if filters else intake.rows_by(connection, table.c.id, wanted)
+    for chunk in intake.chunks(list(dict.fromkeys(wanted))) if filters else ():
         found |= {row.id: row for row in connection.execute(select(table).where(table.c.id.in_(chunk), *filters))}
     missing = [name for name in wanted if name not in found]
     if missing:

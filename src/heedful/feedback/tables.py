@@ -1,9 +1,9 @@
 """The store's tables, private to the room: records go in and out, rows stay here.
 
 Every table carries `number`, the order of arrival, beside the public `id`; readers answer in that order.
-`judgements`, `snapshots` and `snapshot_judgements` are append-only: triggers made by the first migration refuse
-UPDATE and DELETE, on SQLite and PostgreSQL alike. Nothing cascades: an annotator is retracted by a tombstone
-(`retracted`), and their answers stay.
+`judgements`, `snapshots` and `snapshot_judgements` are append-only: triggers made by the migrations refuse UPDATE and
+DELETE, on SQLite and PostgreSQL alike, save for one: erasing the content of an answer, when its author asks for it
+(`accounts.erasure`). Nothing cascades: an annotator is retracted by a tombstone (`retracted`), and their answers stay.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest revision in `migrations/versions`: what this code expects of a database."""
 
 VERSION_TABLE = "heedful_schema"
@@ -81,6 +81,8 @@ completions = Table(
     Column("metadata", JSON, nullable=False),
 )
 
+_OPEN = text("given < wanted")
+
 questions = Table(
     "questions",
     metadata,
@@ -94,6 +96,12 @@ questions = Table(
     Column("propensity", Float),
     Column("selection", String, nullable=False),
     Column("metadata", JSON, nullable=False),
+    # Kept by `places`: answers that hold, the answers that are wanted by now, and whether nobody is asked any more.
+    Column("given", Integer, nullable=False, server_default=text("0")),
+    Column("wanted", Integer, nullable=False, server_default=text("0")),
+    Column("stopped", Integer, nullable=False, server_default=text("0")),
+    Index("ix_questions_open", "campaign", "number", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_questions_open_anywhere", "number", sqlite_where=_OPEN, postgresql_where=_OPEN),
     CheckConstraint("purpose IN ('train', 'evaluate')", name="purpose"),
     CheckConstraint("overlap >= 1", name="overlap"),
 )
@@ -106,15 +114,21 @@ question_completions = Table(
     Column("completion_id", ForeignKey(completions.c.id), nullable=False, index=True),
 )
 
+_LEASED, _ASIDE = text("state = 'leased'"), text("counts = 0")
+
 assignments = Table(
     "assignments",
     metadata,
     Column("number", Integer, primary_key=True),
     Column("question_id", ForeignKey(questions.c.id), nullable=False),
-    Column("annotator_id", ForeignKey(annotators.c.id), nullable=False, index=True),
+    Column("annotator_id", ForeignKey(annotators.c.id), nullable=False),
     Column("state", String, nullable=False),
     Column("leased_until", Float),  # seconds since 1970, UTC
     Column("shown", JSON, nullable=False),
+    Column("counts", Integer, nullable=False, server_default=text("1")),  # 0: the answer is set aside
+    Index("ix_assignments_annotator_id_state", "annotator_id", "state"),
+    Index("ix_assignments_leased", "leased_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
+    Index("ix_assignments_aside", "annotator_id", sqlite_where=_ASIDE, postgresql_where=_ASIDE),
     UniqueConstraint("question_id", "annotator_id"),
     CheckConstraint("state IN ('leased', 'submitted', 'skipped', 'expired')", name="state"),
 )

@@ -187,6 +187,35 @@ def score_completions(
     model: ScalarModel, prompts: Sequence[Prompt], completions: Sequence[str], *, chunk: int = 64
 ) -> Tensor:
     """scores_B of texts, cut where they are longer than the context."""
+    return _score_ids(model, _rows_of(model, prompts, completions), chunk)
+
+
+@torch.no_grad()
+def describe_completions(
+    model: ScalarModel, prompts: Sequence[Prompt], completions: Sequence[str], *, chunk: int = 64
+) -> Tensor:
+    """features_BD of texts: what the head sees at the last token, of which the score is a linear function."""
+    rows = _rows_of(model, prompts, completions)
+    features_BD = torch.zeros(len(rows), model.head.in_features, device=model.device)
+    seen: list[Tensor] = []
+    hook = model.head.register_forward_pre_hook(lambda _head, given: seen.append(given[0]))
+    try:
+        for at in range(0, len(rows), chunk):
+            some = rows[at : at + chunk]
+            padded = pad([prompt for prompt, _ in some], [text for _, text in some], model.device)
+            model.score(padded.ids_BS, padded.attend_mask_BS)
+            hidden_BSD = seen.pop()  # its rows stand on the left
+            last_B = padded.attend_mask_BS.sum(1) - 1
+            features_BD[at : at + chunk] = hidden_BSD[torch.arange(len(some), device=model.device), last_B]
+    finally:
+        hook.remove()
+    return features_BD
+
+
+def _rows_of(
+    model: ScalarModel, prompts: Sequence[Prompt], completions: Sequence[str]
+) -> list[tuple[list[int], list[int]]]:
+    """(prompt, completion) token ids of texts, cut where they are longer than the context."""
     language_model = model.language_model[0]
     tokens, room = PromptTokens(language_model), language_model.context_tokens
     eos = [] if language_model.eos_id is None else [language_model.eos_id]
@@ -194,7 +223,7 @@ def score_completions(
     for prompt, text in zip(prompts, completions, strict=True):
         ids = tokens(prompt)[-(room - 2) :]
         rows.append((ids, [*language_model.encode(text, start=False)[: room - len(ids) - 1], *eos]))
-    return _score_ids(model, rows, chunk)
+    return rows
 
 
 def _score_ids(model: ScalarModel, rows: Sequence[tuple[list[int], list[int]]], chunk: int) -> Tensor:

@@ -21,7 +21,7 @@ from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.asking import comparison_questions
 from heedful.stages.console import progress, say, with_interval
-from heedful.stages.judges import CROWD, answer
+from heedful.stages.judges import CROWD, Patience, answer
 from heedful.stages.measuring import Written, learned_scores, log_ratio, true_score
 from heedful.stages.project import Project
 from heedful.stages.rating import duel, standings, votes
@@ -54,6 +54,8 @@ class Config:
     """How many simulated people there are."""
     wait: bool = True
     """Wait for people; otherwise stop, and go on when the same command is repeated."""
+    patience: Patience = field(default_factory=Patience)
+    """How many judgements are enough, and how long they are waited for."""
     sampling: Sampling = field(default_factory=Sampling)
     world: Literal["", "playground"] = ""
     """A world in which the true score is known."""
@@ -94,7 +96,16 @@ def run(config: Config, *, name: str = "") -> dict[str, Any]:
     for model in [version, *opponents]:
         written[model.id] = _write(project, config, model, start, prompts, campaign)
     _ask(project, config, campaign, version, opponents, written)
-    answer(project, campaign, config.judges, purpose="evaluate", seed=config.seed, wait=config.wait, crowd=config.crowd)
+    answer(
+        project,
+        campaign,
+        config.judges,
+        purpose="evaluate",
+        seed=config.seed,
+        wait=config.wait,
+        crowd=config.crowd,
+        patience=config.patience,
+    )
     _score(project, config, version, prompts, written)
     result = _rate(project, config, version, opponents, prompts, written)
     if current.record["inputs"]["status"] == "candidate" and config.promote and version.parent:

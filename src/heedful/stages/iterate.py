@@ -7,7 +7,7 @@ from its own section of heedful.toml.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,7 +16,7 @@ from heedful.seeds import seed_of
 from heedful.settings import FILE, load
 from heedful.stages import collect, evaluate, improve, report, reward
 from heedful.stages.console import heading, say
-from heedful.stages.judges import CROWD, Waiting, answer
+from heedful.stages.judges import CROWD, Patience, Waiting, answer
 from heedful.stages.project import Project
 
 C = TypeVar("C")
@@ -44,6 +44,8 @@ class Config:
     """How many simulated people there are, where they judge."""
     wait: bool = True
     """Wait for people; otherwise stop, and go on when the same command is repeated."""
+    patience: Patience = field(default_factory=Patience)
+    """How many judgements are enough, and how long they are waited for, in each round."""
     world: Literal["", "playground"] = ""
     """A world in which the true score is known: it is measured, never trained on."""
     seed: int = 0
@@ -84,7 +86,14 @@ def _round(project: Project, config: Config, number: int) -> dict[str, Any]:
         asked = collect.run(_collecting(project, config, number), name=f"{name}-collect")
         if not (project.runs / f"{name}-reward" / "result.json").is_file():
             answer(
-                project, asked, config.judges, purpose="train", seed=config.seed, wait=config.wait, crowd=config.crowd
+                project,
+                asked,
+                config.judges,
+                purpose="train",
+                seed=config.seed,
+                wait=config.wait,
+                crowd=config.crowd,
+                patience=config.patience,
             )
         reward.run(_settings(project, config, reward.Config, "reward", number), name=f"{name}-reward")
     improving = _settings(project, config, improve.Config, "improve", number)
@@ -110,6 +119,7 @@ def _evaluating(project: Project, config: Config, number: int) -> evaluate.Confi
         judges=config.reward_function or config.judges,
         crowd=config.crowd,
         wait=config.wait,
+        patience=config.patience,
         world=config.world,
         prompts=config.prompts or found.prompts,
     )

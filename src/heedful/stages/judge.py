@@ -12,7 +12,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from heedful.errors import Problem
-from heedful.feedback.campaigns import Assignment, claim, release
+from heedful.feedback.campaigns import Assignment, release
+from heedful.feedback.steering import desk, guidelines
 from heedful.records import Annotator, Judgement
 from heedful.stages.console import console, heading, say
 from heedful.stages.judges import answer
@@ -75,31 +76,52 @@ def _ask(project: Project, config: Config) -> int:
     """Show one question after the other. Every answer is stored before the next question appears."""
     project.store.add_annotators([Annotator(config.annotator, config.annotator)])
     given = 0
-    while assignment := claim(project.store, config.annotator, config.campaign or None, seed=config.seed):
+    while True:
+        found = desk.next_task(project.store, config.annotator, config.campaign or None, config.seed)
+        if isinstance(found, desk.NoTask):
+            if _read(project, config, found):
+                continue
+            say(found.message)
+            break
         started = time.monotonic()
         try:
-            said = _answer_to(project, assignment)
+            said = _answer_to(project, found.assignment)
         except (KeyboardInterrupt, EOFError):
             said = None
         if said is None:
-            release(project.store, assignment)
+            release(project.store, found.assignment)
             break
-        project.store.submit(
+        outcome = desk.submit(
+            project.store,
             Judgement(
                 id=str(uuid.uuid4()),
-                question_id=assignment.question.id,
+                question_id=found.assignment.question.id,
                 annotator_id=config.annotator,
                 answer=said,
-                shown=assignment.shown,
+                shown=found.assignment.shown,
                 duration_s=round(time.monotonic() - started, 3),
-                supersedes=assignment.supersedes,
-            )
+                supersedes=found.assignment.supersedes,
+            ),
         )
+        if outcome.feedback is not None:
+            say(("That is right. " if outcome.right else "The expected answer is another one. ") + outcome.feedback)
         given += 1
-    else:
-        say("Nothing more waits for you.")
     say(f"You answered {given} question{'s' if given != 1 else ''}. Thank you.")
     return given
+
+
+def _read(project: Project, config: Config, found: desk.NoTask) -> bool:
+    """Show guidelines that have to be read before there is work; whether they were."""
+    if found.guidelines is None:
+        return False
+    heading(f"Guidelines of {found.campaign}")
+    console.print(Text(found.guidelines.text))
+    try:
+        _key({"r": "I have read them"})
+    except (KeyboardInterrupt, EOFError):
+        return False
+    guidelines.mark_read(project.store, found.campaign, config.annotator, found.guidelines.version)
+    return True
 
 
 def _answer_to(project: Project, assignment: Assignment) -> dict[str, Any] | None:
@@ -118,7 +140,7 @@ def _answer_to(project: Project, assignment: Assignment) -> dict[str, Any] | Non
             return {"choice": choice} if choice else None
         case "label":
             key = _key({"y": "good", "n": "bad", "q": "stop"})
-            return None if key == "q" else {"label": key == "y"}
+            return None if key == "q" else {"thumb": key == "y"}
         case "demonstration" | "edit" | "critique":
             text = console.input(f"Your {question.kind} (one line; empty to stop): ").strip()
             return {"text": text} if text else None

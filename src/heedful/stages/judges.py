@@ -1,4 +1,8 @@
-"""Who answers questions: people (then we wait), simulated people of the playground, or a scoring function."""
+"""Who answers questions: people (then we wait), simulated people of the playground, or a scoring function.
+
+Of people a batch of judgements is asked for: so many at least, so many at most, within so much time. Nobody is held
+up by the last of them: what has come in can be used at any time, and from the minimum on we go on.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,16 @@ import math
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from heedful.errors import Problem
 from heedful.feedback.campaigns import progress as progress_of
 from heedful.feedback.oracle import SimulatedAnnotator, answer_all
+from heedful.feedback.steering import batches
+from heedful.feedback.steering.batches import BatchStatus
+from heedful.feedback.steering.gold import gold_of
+from heedful.feedback.store import Store
 from heedful.playground.people import Person, gold_people, training_people
 from heedful.playground.qualities import qualities
 from heedful.records import Annotator, Judgement, Prompt
@@ -31,8 +40,26 @@ class Waiting(Problem):
     """People have not answered everything yet, and nobody wants to wait."""
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long people are waited for."""
+
+    enough: float = 1.0
+    """The share of the wanted judgements with which it goes on; those that come later are not lost."""
+    hours: float = 0.0
+    """After so many hours it goes on with what has come, and asks no more; 0: it waits for as long as it takes."""
+
+
 def answer(
-    project: Project, campaign: str, judges: str, *, purpose: Purpose, seed: int, wait: bool = True, crowd: int = CROWD
+    project: Project,
+    campaign: str,
+    judges: str,
+    *,
+    purpose: Purpose,
+    seed: int,
+    wait: bool = True,
+    crowd: int = CROWD,
+    patience: Patience | None = None,
 ) -> None:
     """Have the questions of a campaign answered.
 
@@ -43,13 +70,14 @@ def answer(
         seed: of the simulated people and their noise.
         wait: for people; otherwise raise `Waiting`.
         crowd: how many simulated people there are.
+        patience: how long people are waited for; by default until all have answered.
 
     Raises:
         Waiting: answers are missing and `wait` is off.
         Problem: `judges` names nobody.
     """
     if judges == "people":
-        _wait(project, campaign, wait=wait)
+        _wait(project, campaign, patience or Patience(), wait=wait)
     elif judges == "playground":
         people = training_people(crowd, seed) if purpose == "train" else gold_people(crowd, seed)
         _simulate(project, campaign, people, seed)
@@ -59,22 +87,67 @@ def answer(
         raise Problem(f"there are no judges called {judges!r}", mend="use people, playground, or FILE.py:NAME")
 
 
-def _wait(project: Project, campaign: str, *, wait: bool) -> None:
-    """Look until every question has its judgements; the store stays open to everybody meanwhile."""
-    state = progress_of(project.store, campaign)
-    if state.given >= state.wanted:
+def _wait(project: Project, campaign: str, patience: Patience, *, wait: bool) -> None:
+    """Look until there are enough judgements; the store stays open to everybody meanwhile."""
+    batch_id = _batch(project.store, campaign, patience)
+    if batch_id is None:
+        return
+    state = batches.status(project.store, batch_id)
+    if _goes_on(state):
         return
     if not wait:
-        raise Waiting(
-            f"{state.given} of {state.wanted} judgements are in for {campaign!r}",
-            mend="the same command goes on when more have come; without --no-wait it waits for them",
-        )
-    say(f"Waiting for people: `heedful judge {project.folder} --annotator NAME` asks the questions of {campaign!r}.")
-    with progress("Judgements", state.wanted, done=state.given) as advance:
-        while state.given < state.wanted:
+        raise _waiting(state)
+    say(
+        f"Waiting for people: `heedful serve {project.folder}` lets them answer in the browser, "
+        f"`heedful judge {project.folder} --annotator NAME` here. They are asked the questions of {campaign!r}."
+    )
+    with progress("Judgements", state.minimum, done=min(state.judgements, state.minimum)) as advance:
+        while not _goes_on(state):
+            if state.over:
+                raise _waiting(state)
             time.sleep(POLL_S)
-            before, state = state, progress_of(project.store, campaign)
-            advance(state.given - before.given)
+            before, state = state, batches.status(project.store, batch_id)
+            advance(min(state.judgements, state.minimum) - min(before.judgements, before.minimum))
+    if state.judgements < state.maximum:
+        say(f"Going on with {state.judgements:,} of {state.maximum:,} judgements.")
+
+
+def _batch(store: Store, campaign: str, patience: Patience) -> str | None:
+    """The batch that asks for a campaign's judgements, opened where there is none; None: nothing more is wanted."""
+    state = progress_of(store, campaign)
+    if not (0 < patience.enough <= 1 and patience.hours >= 0):
+        raise Problem(
+            f"{patience.enough} judgements of 1 within {patience.hours} hours cannot be waited for",
+            where="patience",
+            mend="let enough be above 0 and at most 1, and hours not negative",
+        )
+    mark = {"for": "stages", "questions": state.questions, **asdict(patience)}
+    for batch in batches.batches_of(store, campaign):
+        if batch.metadata == mark:  # the command was repeated
+            return batch.id
+    if state.given >= state.wanted:
+        return None
+    known = {item.question.id for item in gold_of(store, campaign)}
+    questions = [question.id for question in store.questions(campaign) if question.id not in known]
+    minimum, ttl_s = max(1, math.ceil(patience.enough * state.wanted)), patience.hours * 3600 or None
+    return batches.open_batch(store, campaign, questions, minimum, state.wanted, ttl_s, mark).id
+
+
+def _goes_on(state: BatchStatus) -> bool:
+    """Whether there are enough judgements, or some and no more will come."""
+    return state.usable or (state.over and state.judgements > 0) or state.waiting == 0
+
+
+def _waiting(state: BatchStatus) -> Waiting:
+    if state.over:
+        return Waiting(
+            f"the time for {state.campaign!r} is over and nobody has answered",
+            mend="the same command with a longer --patience.hours asks again",
+        )
+    return Waiting(
+        f"{state.judgements} of {state.minimum} judgements are in for {state.campaign!r}",
+        mend="the same command goes on when more have come; without --no-wait it waits for them",
+    )
 
 
 def _simulate(project: Project, campaign: str, people: list[Person], seed: int) -> None:

@@ -25,7 +25,7 @@ from heedful.records import Model, Prompt
 from heedful.runs import Run
 from heedful.settings import FILE, load
 
-RUNTIME_FIELDS = ("project", "restart", "device", "threads", "wait")
+RUNTIME_FIELDS = ("project", "restart", "device", "threads", "wait", "patience")
 """Fields of a Config that say where and how to run, not what to compute; two runs may differ in them."""
 
 
@@ -50,8 +50,8 @@ class Project:
         self.store = Store.open(database if "://" in database else folder / database)
 
     @classmethod
-    def open(cls, folder: Path) -> Project:
-        """Open the project in `folder`.
+    def open(cls, folder: Path, database: str = "") -> Project:
+        """Open the project in `folder`, on another database than its settings name if `database` is given.
 
         Raises:
             Problem: there is none, its settings are wrong, or its database cannot be used.
@@ -62,7 +62,8 @@ class Project:
                 where=str(folder),
                 mend=f"make one with `heedful init {folder}`",
             )
-        return cls(folder, load(ProjectSettings, folder / FILE, "project"))
+        settings = load(ProjectSettings, folder / FILE, "project")
+        return cls(folder, dataclasses.replace(settings, database=database) if database else settings)
 
     @property
     def runs(self) -> Path:

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,26 +58,46 @@ def write(store: Store, path: Path, name: str, purpose: Purpose) -> Export:
     Raises:
         Problem: an unknown format, nothing to write, or a prompt that the format cannot say.
     """
-    if name not in _WRITERS:
-        raise Problem(
-            f'there is no export format called "{name}"', where="format", mend=f"name one of {', '.join(_WRITERS)}"
-        )
     tally = _Tally(Counter(), Counter())
-    rows = list(_WRITERS[name](store, purpose, tally))
-    if not rows:
-        raise Problem(
-            f"nothing in the store can be written as {name}"
-            + "".join(f"; {count} {reason}" for reason, count in tally.left_out.items()),
-            where=store.location,
-            mend='collect or import judgements first, or export as "heedful"',
-        )
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    rows = list(_rows(store, name, purpose, tally))
+    text = "".join(map(_line, rows))
     content = _gzipped(text.encode()) if path.name.endswith(".gz") else text.encode()
     try:
         write_atomically(path, lambda temporary: _write_bytes(temporary, content))
     except OSError as error:
         raise from_os_error(error) from error
     return Export(len(rows), dict(tally.left_out), dict(tally.notes))
+
+
+def lines(store: Store, name: str, purpose: Purpose) -> Iterator[str]:
+    """The same rows, one line each, as they are made.
+
+    Raises:
+        Problem: as `write`; an unknown format and an empty store before there is an iterator to read from.
+    """
+    return map(_line, _rows(store, name, purpose, _Tally(Counter(), Counter())))
+
+
+def _rows(store: Store, name: str, purpose: Purpose, tally: _Tally) -> Iterator[Row]:
+    """The rows of a format, of which there is at least one."""
+    if name not in _WRITERS:
+        raise Problem(
+            f'there is no export format called "{name}"', where="format", mend=f"name one of {', '.join(_WRITERS)}"
+        )
+    rows = _WRITERS[name](store, purpose, tally)
+    first = next(rows, None)
+    if first is None:
+        raise Problem(
+            f"nothing in the store can be written as {name}"
+            + "".join(f"; {count} {reason}" for reason, count in tally.left_out.items()),
+            where=store.location,
+            mend='collect or import judgements first, or export as "heedful"',
+        )
+    return chain([first], rows)
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _gzipped(content: bytes) -> bytes:
@@ -192,10 +213,13 @@ def _turns(turns: Iterable[Message]) -> list[dict[str, str]]:
     return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
-_WRITERS: dict[str, Callable[[Store, Purpose, _Tally], Iterator[Row]]] = {
+_WRITERS: Mapping[str, Callable[[Store, Purpose, _Tally], Iterator[Row]]] = {
     "preference": _preference,
     "conversational": _conversational,
     "unpaired": _unpaired,
     "prompt-completion": _prompt_completion,
     "heedful": _heedful,
 }
+
+NAMES = tuple(_WRITERS)
+"""Every format that is written."""

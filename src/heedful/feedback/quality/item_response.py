@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse  # type: ignore[import-untyped]  # scipy ships no types
+from scipy import sparse
 
 from heedful.feedback.quality import responses
 from heedful.feedback.quality.population import Population

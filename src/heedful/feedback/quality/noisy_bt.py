@@ -18,8 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize  # type: ignore[import-untyped]  # scipy ships no types
-from scipy.special import expit, logit  # type: ignore[import-untyped]  # scipy ships no types
+from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from heedful.feedback.quality.information import Curvature, annotator_errors, mixture_curvature
 from heedful.feedback.quality.votes import Floats, PairVotes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, stdtrit  # type: ignore[import-untyped]  # scipy ships no types
+from scipy.special import ndtr, stdtrit
 
 from heedful.feedback.quality.votes import Codes, Floats, check_lengths, codes
 

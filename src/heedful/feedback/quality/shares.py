@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, ndtri, stdtrit  # type: ignore[import-untyped]  # scipy ships no types
+from scipy.special import bdtr, ndtri, stdtrit
 
 
 @dataclass(frozen=True, slots=True)

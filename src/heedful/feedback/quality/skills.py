@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri  # type: ignore[import-untyped]  # scipy ships no types
+from scipy.special import ndtri
 
 from heedful.feedback.quality.dawid_skene import TINY, DawidSkene
 from heedful.feedback.quality.evidence import Evidence, flags_of

@@ -9,7 +9,7 @@ and the cache is moved to the left when its columns run out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -28,6 +28,10 @@ SLACK_COLUMNS = 64
 
 DROP_SHARE = 1 / 8
 """Rows that have finished are taken out of the batch when they are at least this share of it."""
+
+
+OnToken = Callable[[int, int], None]
+"""Told (number of the prompt, token) as soon as a token is drawn; what it raises ends the sampling."""
 
 
 class _Slots(DynamicLayer):  # type: ignore[misc] # transformers' cache classes are untyped
@@ -101,7 +105,13 @@ class LocalSampler:
         self.model, self.rows = model, rows
 
     @torch.inference_mode()
-    def sample(self, prompts: Sequence[Sequence[int]], settings: Sampling, seeds: Sequence[int]) -> list[Sample]:
+    def sample(
+        self,
+        prompts: Sequence[Sequence[int]],
+        settings: Sampling,
+        seeds: Sequence[int],
+        on_token: OnToken | None = None,
+    ) -> list[Sample]:
         """One completion per prompt, each with its own random stream. See `heedful.language.sampling.Sampler`.
 
         Raises:
@@ -109,7 +119,7 @@ class LocalSampler:
         """
         for number, prompt in enumerate(prompts):
             self._check(number, prompt, settings)
-        return _Batch(self.model, prompts, settings, seeds, self.rows).run() if prompts else []
+        return _Batch(self.model, prompts, settings, seeds, self.rows, on_token).run() if prompts else []
 
     def _check(self, number: int, prompt: Sequence[int], settings: Sampling) -> None:
         if not prompt:
@@ -136,8 +146,10 @@ class _Batch:
         settings: Sampling,
         seeds: Sequence[int],
         rows: int,
+        on_token: OnToken | None,
     ) -> None:
         self.model, self.prompts, self.settings, self.seeds = model, prompts, settings, seeds
+        self.told = on_token or (lambda _index, _token: None)
         # Longest first: the first prompts set the shared column, and later ones are short enough to be laid in.
         self.waiting = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         self.places = min(rows, len(prompts))
@@ -213,6 +225,7 @@ class _Batch:
                 continue
             row.tokens.append(token)
             row.logprobs.append(logprob)
+            self.told(row.index, token)
             if stop or (self.settings.stop and self._shows_stop_text(row.tokens)):
                 row.finish = "stop"
             elif len(row.tokens) == self.settings.max_new_tokens:
