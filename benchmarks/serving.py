@@ -161,6 +161,7 @@ async def annotate(url: str, login: str, token: str, plan: Plan, report: Report)
     async with httpx.AsyncClient(base_url=url, cookies=cookie, timeout=60, headers={"Origin": url}) as http:
         csrf = (await insist(http, "GET", "/judge/api/session", None, Report()))["csrf"]
         http.headers["X-CSRF-Token"] = csrf
+        await asyncio.sleep(dice.uniform(0, plan.think_s))  # people do not all come at once
         while True:
             found = await insist(http, "POST", "/judge/api/next", {"campaign": CAMPAIGN}, report)
             if "none" in found:
@@ -397,6 +398,7 @@ def main() -> None:
     """Try it and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="200 questions, 10 annotators, one kill")
+    parser.add_argument("--questions", type=int, help="another number of questions")
     parser.add_argument("--think", type=float, default=3.0, help="mean pause before an answer, in seconds")
     parser.add_argument("--only", nargs="+", choices=TRIALS, default=TRIALS, help="some of the trials")
     parser.add_argument("--on", nargs="+", choices=("SQLite", "PostgreSQL"), default=("SQLite", "PostgreSQL"))
@@ -406,6 +408,7 @@ def main() -> None:
         run_annotators(json.load(sys.stdin))
         return
     size = Plan(questions=200, annotators=10) if given.quick else Plan()
+    size = replace(size, questions=given.questions or size.questions)
     tried = plans(size, given.think, 1 if given.quick else 5)
     databases = {"SQLite": "", "PostgreSQL": os.environ.get("HEEDFUL_TEST_POSTGRES", "")}
     found: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", **asdict(tried["pauses"])}

@@ -45,7 +45,7 @@ def figure(plot: Plot, key: str, widths: tuple[int, int] = FULL) -> Figure:
     """A plot drawn in two widths; `key` makes ids unique on the page and names the file of its numbers."""
     drawings = [_drawn(plot, width, f"{key}-{width}") for width in widths]
     samples = legend(plot) if isinstance(plot, LinePlot) else []
-    return Figure(key, plot.title, plot.caption, drawings, samples, view_of(Sheet(key, table_of(plot))))
+    return Figure(key, plot.title, plot.caption, drawings, samples, view_of(Sheet(f"{key} in numbers", table_of(plot))))
 
 
 def _drawn(plot: Plot, width: int, key: str) -> Markup:

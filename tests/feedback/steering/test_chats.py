@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from heedful.errors import Problem
@@ -121,3 +123,21 @@ def test_two_conversations_may_say_the_same(store: Store, talk: Chat) -> None:
     second = chats.add_turn(store, other.id, "bob", "Hello", said(other, "Hi!", "What?"), now=NOON)
     assert first.prompt == second.prompt
     assert first.assignment.question.id != second.assignment.question.id
+
+
+def test_who_gets_no_work_in_the_campaign_does_not_talk_there(
+    store: Store, talk: Chat, rule: Callable[..., None]
+) -> None:
+    rule("arena", budget=1.0, prices={"comparison": 0.6})
+    turn = chats.add_turn(store, talk.id, "ann", "Hello", said(talk, "Hi!", "What?"), now=NOON)
+    vote(store, turn.chat, "a")
+    with pytest.raises(Problem, match="budget is used up"):
+        chats.add_turn(store, talk.id, "ann", "Hello?", said(talk, "Hi!", "What?"), now=NOON)
+    for settings, what in (
+        ({"qualification": True}, "Pass the qualification"),
+        ({"who": ("bob",)}, "not invited"),
+        ({"deadline": "1970-01-02"}, "deadline has passed"),
+    ):
+        rule("arena", **settings)
+        with pytest.raises(Problem, match=what):
+            chats.open_chat(store, "ann", "arena", ("v1", "v2"), now=NOON)

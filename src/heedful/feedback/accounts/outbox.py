@@ -20,7 +20,8 @@ from heedful.feedback import account_tables as tables
 from heedful.feedback import rows
 
 EVENTS: Mapping[str, str] = {
-    "judgement.stored": "Somebody answered (imports are not told of). `judgement`, `question`, `annotator`, `campaign`.",
+    "judgement.stored": "Somebody answered (imports are not told of). `judgement`, `question`, `annotator`,"
+    " `campaign`.",
     "judgement.withdrawn": "An answer was taken back. `judgement` (of the withdrawal), `supersedes`, `question`,"
     " `annotator`, `campaign`.",
     "campaign.finished": "A campaign has all the answers that it wants. `campaign`.",

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from heedful.errors import Problem
 from heedful.feedback import answers, campaigns, intake, places, rows, steering_tables, tables
 from heedful.feedback.campaigns import Assignment
+from heedful.feedback.steering import ledger
 from heedful.feedback.steering.gates import situation
 from heedful.feedback.steering.handing_in import hand_in
 from heedful.feedback.steering.standing import lock_annotator
@@ -88,7 +89,7 @@ def open_chat(
         now: seconds since 1970, UTC; the clock's when it is left out.
 
     Raises:
-        Problem: the annotator is unknown or was retracted.
+        Problem: the annotator is unknown or was retracted, or gets no work in the campaign (see `desk.NoTask`).
     """
     moment, name = time.time() if now is None else now, str(uuid.uuid4())
     sides = policies if generator(seed, "sides", name).random() < 0.5 else policies[::-1]
@@ -96,7 +97,7 @@ def open_chat(
     rows.checked_id(campaign, "name of the campaign")
     with store.writing() as connection:
         lock_annotator(connection, annotator_id)
-        situation(connection, annotator_id, campaign)
+        _may_talk(connection, annotator_id, campaign, moment)
         values = {"campaign": campaign, "policies": list(sides), "messages": [], "state": "open", "updated": moment}
         connection.execute(insert(_chats).values(id=name, annotator_id=annotator_id, **values))
     return made
@@ -133,7 +134,8 @@ def add_turn(
         now: seconds since 1970, UTC; the clock's when it is left out.
 
     Raises:
-        Problem: there is no such conversation, it is closed, a turn waits for a vote already, or the text is empty.
+        Problem: there is no such conversation, it is closed, a turn waits for a vote already, the text is empty, or
+            the annotator gets no more work in the campaign.
     """
     moment = time.time() if now is None else now
     if not text.strip():
@@ -143,6 +145,7 @@ def add_turn(
         found = _open(connection, chat_id, annotator_id)
         if found.pending is not None:
             raise Problem("the last turn waits for your vote", where="chat", mend="vote first")
+        _may_talk(connection, annotator_id, found.campaign, moment)
         turns = [Message(one.role, one.content) for one in (*found.messages, Message("user", text))]
         prompt = Prompt.of(turns)
         completions = [_completion(found, prompt, side, replies[side]) for side in (0, 1)]
@@ -227,6 +230,20 @@ def _chat(connection: Connection, chat_id: str, annotator_id: str) -> Chat:
     if row is None:
         raise Problem(f'you have no conversation "{chat_id}"', mend="open one")
     return _of_row(row)
+
+
+def _may_talk(connection: Connection, annotator_id: str, campaign: str, now: float) -> None:
+    """Refuse somebody who would get no work in the campaign: paused, not qualified, too late, out of budget."""
+    who = situation(connection, annotator_id, campaign)
+    refused = who.refusal(now)
+    if refused is None and who.standing.state != "working":
+        refused = who.no("no_exam", "Pass the qualification of this campaign first.")
+    rules, price = who.settings, who.settings.price_micros("comparison", None)
+    asks_money = refused is None and rules.budget and price
+    if asks_money and not ledger.affordable(connection, campaign, rules, price, now):
+        refused = who.no("budget", "This campaign's budget is used up. Thank you for your work.")
+    if refused is not None:
+        raise Problem(refused.message.removesuffix("."), where=f'campaign "{campaign}"')
 
 
 def _open(connection: Connection, chat_id: str, annotator_id: str) -> Chat:
