@@ -69,6 +69,20 @@ def test_a_question_is_shown_as_it_was_given(store: Store, fill: Fill, says: Say
     assert not showing.holds(showing.given(store, "ann", "q0"))
 
 
+def test_what_was_just_given_out_is_shown_the_same(store: Store, fill: Fill, says: Says) -> None:
+    fill(1)
+    for supersedes in (None, "gone"):
+        task = claim(store, "ann", seed=1)
+        assert task is not None
+        assert task.supersedes == supersedes
+        shown = showing.held(store, task)
+        assert shown == showing.given(store, "ann", "q0")
+        assert showing.placed(store, "ann", "q0") == showing.Placed(shown.question, shown.order, shown.last)
+        if supersedes is None:
+            says("ann", "q0", choice="a")
+            says("ann", "q0", as_id="gone", withdrawn=True, supersedes="ann-q0")
+
+
 def test_what_was_not_given_is_not_shown(store: Store, fill: Fill) -> None:
     fill(1)
     with pytest.raises(Problem, match="not given to you"):

@@ -87,6 +87,9 @@ def test_others_answers_are_shown_where_the_campaign_reveals_them(
     page = annotator.get("/judge/history").text
     assert "Others: A is much better" in page  # as the sides stood on this person's screen
     assert "tie" not in page
+    store.submit(Judgement("mine-0002", "pilot-1", annotator.annotator_id, {"choice": "skip"}, (0, 1)))
+    page = annotator.get("/judge/history").text
+    assert page.count("Others:") == 1  # who skips has not said anything yet
 
 
 def test_guidelines_have_a_page(store: Store, annotator: Browser) -> None:

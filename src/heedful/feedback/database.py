@@ -59,7 +59,8 @@ def transaction(engine: Engine, name: str, *, writes: bool) -> Iterator[Connecti
     """One transaction: committed when the block ends, rolled back when it raises; faults become `Problem`."""
     turns = _turns.get(engine) if writes else None
     if turns is None:
-        with translated(name), engine.connect() as connection, connection.begin():
+        options = {} if writes or engine.dialect.name == "sqlite" else _READS
+        with translated(name), engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
         return
     with turns.mine(BUSY_TIMEOUT_S) as mine:
@@ -72,6 +73,10 @@ def transaction(engine: Engine, name: str, *, writes: bool) -> Iterator[Connecti
         ):
             yield connection
 
+
+_READS: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+"""On PostgreSQL each statement of a transaction sees what was committed before it (READ COMMITTED), so for readers BEGIN
+and COMMIT would be two journeys to the server for nothing."""
 
 _turns: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
 """Of the open SQLite databases of this process."""

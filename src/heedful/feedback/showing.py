@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select
 
 from heedful.errors import Problem
 from heedful.feedback import answers, rows, tables
+from heedful.feedback.campaigns import Assignment
 from heedful.feedback.controls import Control
-from heedful.feedback.intake import chunks
+from heedful.feedback.intake import chunks, rows_by
 from heedful.feedback.kind import withdrawn
 from heedful.feedback.questions import kind_of
 from heedful.feedback.store import Store
@@ -23,51 +24,95 @@ from heedful.records import Completion, Judgement, Metadata, Prompt, Question
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A question as it was given to one annotator."""
+class Placed:
+    """A question that one annotator was given, in the order drawn for them."""
 
     question: Question
-    prompt: Prompt
-    completions: tuple[Completion, ...]
-    """In the order of the screen."""
     order: tuple[int, ...]
     """The position in the question of each place on the screen."""
     last: Judgement | None
     """The annotator's newest event on the question, which a further answer supersedes."""
 
 
-def given(store: Store, annotator_id: str, question_id: str) -> Shown:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The same with its texts."""
+
+    question: Question
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+    """In the order of the screen."""
+    order: tuple[int, ...]
+    last: Judgement | None
+
+
+def placed(store: Store, annotator_id: str, question_id: str) -> Placed:
     """A question that an annotator was given at some time, by `campaigns.claim`, and in the order drawn then.
 
     Raises:
         Problem: it was never given to them; whether it exists is not told.
     """
-    held, events = tables.assignments, tables.judgements
     with store.reading() as connection:
-        order = connection.execute(
-            select(held.c.shown).where(held.c.question_id == question_id, held.c.annotator_id == annotator_id)
-        ).scalar_one_or_none()
-        if order is None:
-            raise Problem("this question was not given to you", where=f'question "{question_id}"')
-        question = answers.questions_by_id(connection, [question_id])[question_id]
-        newest = connection.execute(
-            select(events.c.id)
-            .where(events.c.question_id == question_id, events.c.annotator_id == annotator_id)
-            .order_by(events.c.number.desc())
-            .limit(1)
-        ).scalar_one_or_none()
-    places = tuple(order) or tuple(range(len(question.completion_ids)))
-    completions = store.completions(question.completion_ids)
+        return _placed(connection, annotator_id, question_id)
+
+
+def given(store: Store, annotator_id: str, question_id: str) -> Shown:
+    """The same with its texts.
+
+    Raises:
+        Problem: as for `placed`.
+    """
+    with store.reading() as connection:
+        return _with_texts(connection, _placed(connection, annotator_id, question_id))
+
+
+def held(store: Store, assignment: Assignment) -> Shown:
+    """A question that was just given out, with its texts."""
+    question, last = assignment.question, assignment.supersedes
+    order = assignment.shown or tuple(range(len(question.completion_ids)))
+    with store.reading() as connection:
+        events = rows_by(connection, tables.judgements.c.id, [last]) if last is not None else {}
+        newest = None if last is None else rows.judgement_of(events[last])
+        return _with_texts(connection, Placed(question, order, newest))
+
+
+_assignments, _events = tables.assignments, tables.judgements
+_ORDER = select(_assignments.c.shown).where(
+    _assignments.c.question_id == bindparam("question"), _assignments.c.annotator_id == bindparam("annotator")
+)
+_NEWEST = (
+    select(_events)
+    .where(_events.c.question_id == bindparam("question"), _events.c.annotator_id == bindparam("annotator"))
+    .order_by(_events.c.number.desc())
+    .limit(1)
+)
+
+
+def _with_texts(connection: Connection, found: Placed) -> Shown:
+    question = found.question
+    prompts = rows_by(connection, tables.prompts.c.id, [question.prompt_id])
+    texts = rows_by(connection, tables.completions.c.id, question.completion_ids)
     return Shown(
         question=question,
-        prompt=store.prompts([question.prompt_id])[0],
-        completions=tuple(completions[position] for position in places),
-        order=places,
-        last=store.judgements(ids=[newest], current=False)[0] if newest is not None else None,
+        prompt=rows.prompt_of(prompts[question.prompt_id]),
+        completions=tuple(rows.completion_of(texts[question.completion_ids[position]]) for position in found.order),
+        order=found.order,
+        last=found.last,
     )
 
 
-def holds(found: Shown) -> bool:
+def _placed(connection: Connection, annotator_id: str, question_id: str) -> Placed:
+    who = {"question": question_id, "annotator": annotator_id}
+    order = connection.execute(_ORDER, who).scalar_one_or_none()
+    if order is None:
+        raise Problem("this question was not given to you", where=f'question "{question_id}"')
+    question = answers.questions_by_id(connection, [question_id])[question_id]
+    newest = connection.execute(_NEWEST, who).first()
+    places = tuple(order) or tuple(range(len(question.completion_ids)))
+    return Placed(question, places, None if newest is None else rows.judgement_of(newest))
+
+
+def holds(found: Shown | Placed) -> bool:
     """Whether the annotator has an answer to the question that was not taken back."""
     return found.last is not None and not withdrawn(found.last.answer)
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 
 from heedful.errors import Conflict, Problem
 from heedful.feedback import showing
-from heedful.feedback.showing import Shown
+from heedful.feedback.showing import Placed, Shown
 from heedful.feedback.steering import desk, drafts, guidelines
 from heedful.feedback.steering.desk import NoTask, Outcome, Task
 from heedful.feedback.steering.guidelines import Guidelines
@@ -105,7 +105,7 @@ def next_task(request: Request, person: Signed, wanted: Wanted) -> dict[str, Any
     found = desk.next_task(here.store, person.annotator_id, wanted.campaign or None, besides=wanted.holding)
     if isinstance(found, NoTask):
         return {"none": {"reason": found.reason, "message": found.message}, **_to_read(found.guidelines)}
-    return _task(request, person, found)
+    return _task(request, found)
 
 
 @router.get("/task")
@@ -121,14 +121,15 @@ def task_again(request: Request, person: Signed, question: str) -> dict[str, Any
 def submit(request: Request, person: Signed, sent: Given) -> dict[str, Any]:
     """Store an answer."""
     store = site.of(request).store
-    found = given(store, person, sent.question)
+    found = placed(store, person, sent.question)
     answer = _bounded(showing.stored(found.question, sent.answer, found.order))
     try:
-        outcome = _stored(store, person, found, sent, answer)
-    except Conflict:  # the same answer may have come twice at once, and the other one was first
-        if showing.event(store, sent.id) is None:
+        outcome = _stored(store, person, found, sent, answer, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    except Conflict:  # the same answer, sent again, must keep the time at which it came first
+        before = showing.event(store, sent.id)
+        if before is None:
             raise
-        outcome = _stored(store, person, found, sent, answer)
+        outcome = _stored(store, person, found, sent, answer, before.created)
     return {
         "new": outcome.new,
         "training": _training(outcome),
@@ -140,7 +141,7 @@ def submit(request: Request, person: Signed, sent: Given) -> dict[str, Any]:
 def keep_draft(request: Request, person: Signed, begun: Begun) -> dict[str, Any]:
     """Keep what is not finished."""
     store = site.of(request).store
-    found = given(store, person, begun.question)
+    found = placed(store, person, begun.question)
     answer = _bounded(showing.stored(found.question, begun.answer, found.order))
     return {"kept": drafts.save(store, begun.question, person.annotator_id, answer, begun.saved)}
 
@@ -148,7 +149,7 @@ def keep_draft(request: Request, person: Signed, begun: Begun) -> dict[str, Any]
 @router.post("/undo")
 def undo(request: Request, person: Signed, back: TakenBack) -> dict[str, Any]:
     """Take an answer back; its question comes again, filled in as it was."""
-    return _task(request, person, desk.undo(site.of(request).store, person.annotator_id, back.judgement, back.id))
+    return _task(request, desk.undo(site.of(request).store, person.annotator_id, back.judgement, back.id))
 
 
 @router.post("/heartbeat")
@@ -209,10 +210,9 @@ def mark_read(request: Request, person: Signed, read: Read) -> dict[str, Any]:
     return {"read": read.version}
 
 
-def _task(request: Request, person: Person, task: Task) -> dict[str, Any]:
-    here, question = site.of(request), task.assignment.question
-    found = showing.given(here.store, person.annotator_id, question.id)
-    drawn = tasks.of(here, found, draft=task.draft, use=task.use)
+def _task(request: Request, task: Task) -> dict[str, Any]:
+    here = site.of(request)
+    drawn = tasks.of(here, showing.held(here.store, task.assignment), draft=task.draft, use=task.use)
     return {"task": {**drawn, "remaining": task.remaining}, **_to_read(task.guidelines_to_read)}
 
 
@@ -224,8 +224,17 @@ def given(store: Store, person: Person, question: str) -> Shown:
         raise HTTPException(404, problem) from None
 
 
-def _stored(store: Store, person: Person, found: Shown, sent: Given, answer: Mapping[str, Any]) -> Outcome:
-    before = showing.event(store, sent.id)
+def placed(store: Store, person: Person, question: str) -> Placed:
+    """The same without its texts."""
+    try:
+        return showing.placed(store, person.annotator_id, question)
+    except Problem as problem:
+        raise HTTPException(404, problem) from None
+
+
+def _stored(
+    store: Store, person: Person, found: Placed, sent: Given, answer: Mapping[str, Any], created: str
+) -> Outcome:
     return desk.submit(
         store,
         Judgement(
@@ -234,7 +243,7 @@ def _stored(store: Store, person: Person, found: Shown, sent: Given, answer: Map
             annotator_id=person.annotator_id,
             answer=answer,
             shown=found.order,
-            created=before.created if before is not None else datetime.now(UTC).isoformat(timespec="milliseconds"),
+            created=created,
             duration_s=sent.duration_s,
             supersedes=sent.supersedes,
         ),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from heedful.feedback import showing
+from heedful.feedback.kind import skipped
 from heedful.feedback.steering import desk as steering
 from heedful.feedback.steering import guidelines
 from heedful.feedback.steering import settings as campaigns
@@ -95,7 +96,11 @@ def _revealed(store: Store, person: Person, found: list[Answered]) -> dict[str, 
     open_ones = {
         name for name in {each.question.campaign for each in found} if campaigns.campaign(store, name).settings.reveal
     }
-    shown: dict[str, Any] = {each.question.id: each for each in found if each.question.campaign in open_ones}
+    shown: dict[str, Any] = {
+        each.question.id: each
+        for each in found
+        if each.question.campaign in open_ones and not skipped(each.judgement.answer)  # a skip can become an answer
+    }
     return {
         name: [tasks.said(shown[name].question, other.answer, tasks.order_of(shown[name])) for other in others]
         for name, others in showing.of_others(store, list(shown), person.annotator_id).items()

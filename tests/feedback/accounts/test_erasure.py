@@ -12,6 +12,7 @@ from heedful.errors import Problem
 from heedful.feedback import campaigns, lineage, steering_tables, tables
 from heedful.feedback.accounts import accounts, audit, erasure, invitations, keys, sessions
 from heedful.feedback.accounts.accounts import Account
+from heedful.feedback.steering import chats, standing
 from heedful.feedback.store import Store
 from heedful.records import Judgement, Model, Question
 
@@ -91,6 +92,23 @@ def test_deleting_somebody_leaves_their_answers_without_a_name(store: Store, per
     assert (tombstone.id, tombstone.login, tombstone.name) == (person.id, person.id, "")
     assert audit.entries(store)[0].action == "account.delete"
     accounts.create(store, "ann@example.org", "Another Ann", None, "annotator")
+
+
+def test_what_was_written_of_somebody_is_gone_with_them(store: Store, person: Account) -> None:
+    for about in (person.annotator_id, "bob"):
+        standing.pause(store, "default", about, f"{about} is drunk", reask=False, by="olga")
+        lineage.retract(store, about, f"{about} is still drunk")
+    erasure.delete_person(store, person.id, "keep", by="olga")
+    everything = json.dumps([_rows(store, table.name) for table in tables.metadata.sorted_tables], default=str)
+    assert f"{person.annotator_id} is" not in everything
+    assert everything.count("bob is") == 2  # the standing and the retraction; nothing in the audit log and the outbox
+
+
+def test_a_blind_conversation_stays_blind_in_the_export(store: Store, person: Account) -> None:
+    chats.open_chat(store, person.annotator_id, "arena", ("version-one", "version-two"))
+    document = json.dumps(erasure.export_person(store, person.id))
+    assert '"arena"' in document
+    assert "version-" not in document
 
 
 def test_removing_the_answers_removes_their_content_and_says_what_rests_on_them(store: Store, person: Account) -> None:

@@ -113,6 +113,17 @@ def test_a_reset_link_sets_a_password_once_and_logs_out(store: Store) -> None:
         invitations.set_password(store, token, "yet another four words")
 
 
+def test_a_reset_link_opens_no_deactivated_account(store: Store) -> None:
+    accounts.create(store, "olga", "Olga", PASSWORD, "owner")
+    ann = accounts.create(store, "ann", "Ann", PASSWORD, "annotator")
+    token = invitations.reset(store, ann.id)
+    accounts.deactivate(store, ann.id)
+    with pytest.raises(Problem, match="deactivated"):
+        invitations.set_password(store, token, "another four words")
+    accounts.reactivate(store, ann.id)
+    assert invitations.set_password(store, token, "another four words").id == ann.id
+
+
 def test_a_link_is_for_one_thing(store: Store) -> None:
     ann = accounts.create(store, "ann", "Ann", PASSWORD, "annotator")
     reset = invitations.reset(store, ann.id)

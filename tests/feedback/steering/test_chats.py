@@ -102,6 +102,24 @@ def test_nobody_else_is_asked_and_the_desk_leaves_it_to_the_chat(store: Store, t
         chats.add_turn(store, talk.id, "ann", "Hello?", said(talk, "Hi!", "What?"))
 
 
+def test_nobody_votes_or_changes_a_vote_once_the_versions_may_be_known(store: Store, talk: Chat) -> None:
+    first = chats.add_turn(store, talk.id, "ann", "Hello", said(talk, "A", "B"), now=NOON).assignment.question.id
+    vote(store, chats.chat(store, talk.id, "ann"), "a")
+    second = chats.add_turn(store, talk.id, "ann", "And?", said(talk, "C", "D"), now=NOON).assignment.question.id
+    chats.close(store, talk.id, "ann", now=NOON)
+    for late in (
+        Judgement("two", second, "ann", {"choice": "b"}),
+        Judgement("three", first, "ann", {"choice": "b"}, supersedes="one"),
+    ):
+        with pytest.raises(Problem, match="the conversation is closed"):
+            desk.submit(store, late, now=NOON)
+    with pytest.raises(Problem, match="the conversation is closed"):
+        desk.undo(store, "ann", "one", "four", now=NOON)
+    assert not desk.submit(store, Judgement("one", first, "ann", {"choice": "a"}, (0, 1)), now=NOON).new
+    assert not desk.keep(store, "ann", second, now=NOON)  # and no money is kept back for it
+    assert [each.id for each in store.judgements()] == ["one"]
+
+
 def test_conversations_are_ones_own(store: Store, talk: Chat) -> None:
     for attempt in (
         lambda: chats.chat(store, talk.id, "bob"),

@@ -148,6 +148,7 @@ def test_pausing_with_its_work_asked_again_and_back(
     assert progress(store, "default").given == 3
     assert [each["state"] for each in told("annotator.standing")] == ["paused", "working"]
     assert [each.action for each in audit.entries(store)] == ["annotator.reinstate", "annotator.pause"]
+    assert audit.entries(store)[1].detail == {"campaign": "default"}  # the log is for ever: no free text goes into it
 
 
 def test_pausing_leaves_other_campaigns_and_without_reask_the_answers(

@@ -28,8 +28,11 @@ ANSWERS: tuple[Answers, ...] = ("keep", "remove")
 WITHDRAWN = {"withdrawn": True}
 """What an erased answer reads, as every withdrawal does."""
 
-SECRET_COLUMNS = frozenset({"password_hash", "token_hash", "csrf"})
-"""Never exported: they open something, and tell nothing about anybody."""
+SECRET_COLUMNS = frozenset({"password_hash", "token_hash", "csrf", "policies"})
+"""Never exported: they open something, or say which models a blind conversation is with; of nobody do they tell."""
+
+REMOVED = "their answers were removed"
+"""Why somebody is retracted whose answers were removed."""
 
 
 def export_person(store: Store, account_id: str) -> dict[str, Any]:
@@ -71,7 +74,7 @@ def delete_person(store: Store, account_id: str, answers: Answers = "keep", *, b
         found = accounts.row_of(connection, account_id)
         accounts.leave_an_owner(connection, found)
     if answers == "remove":
-        lineage.retract(store, found.annotator_id, "their answers were removed")
+        lineage.retract(store, found.annotator_id, REMOVED)
     with store.writing() as connection:
         _overwrite_what_is_freed(connection)
         account = accounts.row_of(connection, account_id, lock=True)
@@ -122,9 +125,19 @@ def _forget_account(connection: Connection, account: Row[Any]) -> None:
         .where(work.c.annotator_id == account.annotator_id, work.c.state == "leased")
         .values(state="expired", leased_until=None)
     )
-    standings, comments = steering_tables.standings, steering_tables.comments
-    connection.execute(update(standings).where(standings.c.annotator_id == account.annotator_id).values(reason=""))
-    connection.execute(delete(comments).where(comments.c.author == account.id))
+    connection.execute(delete(steering_tables.comments).where(steering_tables.comments.c.author == account.id))
+    _forget_reasons(connection, account.annotator_id)
+
+
+def _forget_reasons(connection: Connection, annotator_id: str) -> None:
+    """What others wrote of the person: why they were paused or retracted. Events and the audit log never held it."""
+    standings, people = steering_tables.standings, tables.annotators
+    connection.execute(update(standings).where(standings.c.annotator_id == annotator_id).values(reason=""))
+    connection.execute(
+        update(people)
+        .where(people.c.id == annotator_id, people.c.retracted_reason != REMOVED)
+        .values(retracted_reason="")
+    )
 
 
 def _forget_answers(connection: Connection, annotator_id: str) -> None:

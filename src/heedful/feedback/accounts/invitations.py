@@ -141,6 +141,8 @@ def set_password(store: Store, token: str, password: str) -> Account:
         if row is None:
             raise Problem("this link cannot be used any more", mend="ask the project's owner for a new one")
         account = accounts.account_of(accounts.row_of(connection, row.account_id, lock=True))
+        if account.state != "active":
+            raise Problem("this account was deactivated", mend="ask the project's owner to let you in again")
         _use_up(connection, row)
         table, sessions = account_tables.accounts, account_tables.sessions
         connection.execute(update(table).where(table.c.id == account.id).values(password_hash=hashed))

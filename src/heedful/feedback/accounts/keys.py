@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from heedful.errors import Problem
 from heedful.feedback import account_tables, rows
@@ -95,18 +95,8 @@ def make(
 def key(store: Store, token: str) -> ApiKey | None:
     """The key with a secret, or None: unknown, expired, revoked, or its account may not come in."""
     now, hashed = time.time(), hash_of(token)
-    query = (
-        select(_keys, _accounts)
-        .join(_accounts, _accounts.c.id == _keys.c.account_id)
-        .where(
-            _keys.c.token_hash == hashed,
-            _keys.c.revoked.is_(None),
-            or_(_keys.c.expires.is_(None), _keys.c.expires > now),
-            _accounts.c.state == "active",
-        )
-    )
     with store.reading() as connection:
-        row = connection.execute(query).first()
+        row = connection.execute(_VALID, {"hashed": hashed, "now": now}).first()
     if row is None:
         return None
     column = row._mapping
@@ -124,6 +114,18 @@ def key(store: Store, token: str) -> ApiKey | None:
         column[_keys.c.expires],
         None,
     )
+
+
+_VALID = (
+    select(_keys, _accounts)
+    .join(_accounts, _accounts.c.id == _keys.c.account_id)
+    .where(
+        _keys.c.token_hash == bindparam("hashed"),
+        _keys.c.revoked.is_(None),
+        or_(_keys.c.expires.is_(None), _keys.c.expires > bindparam("now")),
+        _accounts.c.state == "active",
+    )
+)
 
 
 def keys_of(store: Store, account_id: str) -> list[ApiKey]:

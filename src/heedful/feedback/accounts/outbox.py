@@ -51,14 +51,16 @@ def add(connection: Connection, event: str, payload: Mapping[str, Any]) -> str:
         raise ValueError(f"{event!r} is no event; add it to EVENTS with its meaning")
     now, name = time.time(), str(uuid.uuid4())
     body = rows.plain(payload, f'event "{event}"')
-    connection.execute(insert(tables.outbox).values(id=name, event=event, payload=body, created=now))
-    hooks = tables.webhooks
-    wanted = connection.execute(select(hooks.c.id, hooks.c.events).where(hooks.c.active == 1))
+    connection.execute(_EVENT, {"id": name, "event": event, "payload": body, "created": now})
     deliveries = [
         {"webhook_id": hook.id, "outbox_id": name, "attempts": 0, "due": now, "error": ""}
-        for hook in wanted
+        for hook in connection.execute(_HOOKS)
         if event in hook.events
     ]
     if deliveries:
         connection.execute(insert(tables.deliveries), deliveries)
     return name
+
+
+_EVENT = insert(tables.outbox)
+_HOOKS = select(tables.webhooks.c.id, tables.webhooks.c.events).where(tables.webhooks.c.active == 1)

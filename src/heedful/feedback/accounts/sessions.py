@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, select, update
 
 from heedful.feedback import account_tables
 from heedful.feedback.accounts.accounts import Account, account_of
@@ -71,7 +71,7 @@ def session(store: Store, token: str) -> Session | None:
     Use prolongs it.
     """
     now, hashed = time.time(), hash_of(token)
-    found = _found(store, _sessions.c.token_hash == hashed, now)
+    found = _found(store, _BY_TOKEN, hashed, now)
     if not found:
         return None
     if now - found[0].seen > TOUCH_S:
@@ -85,7 +85,7 @@ def session(store: Store, token: str) -> Session | None:
 
 def sessions_of(store: Store, account_id: str) -> list[Session]:
     """The open sessions of an account, the one used last first."""
-    found = _found(store, _sessions.c.account_id == account_id, time.time())
+    found = _found(store, _BY_ACCOUNT, account_id, time.time())
     return sorted(found, key=lambda item: -item.seen)
 
 
@@ -112,14 +112,19 @@ def end_all(store: Store, account_id: str, *, but: str = "") -> None:
         )
 
 
-def _found(store: Store, which: ColumnElement[bool], now: float) -> list[Session]:
-    query = (
-        select(_accounts, _sessions)
-        .join(_sessions, _sessions.c.account_id == _accounts.c.id)
-        .where(which, _sessions.c.expires > now, _accounts.c.state == "active")
-    )
+_OPEN = (
+    select(_accounts, _sessions)
+    .join(_sessions, _sessions.c.account_id == _accounts.c.id)
+    .where(_sessions.c.expires > bindparam("now"), _accounts.c.state == "active")
+)
+# Put together once: this is asked at every request, and takes longer to put together than to run.
+_BY_TOKEN = _OPEN.where(_sessions.c.token_hash == bindparam("which"))
+_BY_ACCOUNT = _OPEN.where(_sessions.c.account_id == bindparam("which"))
+
+
+def _found(store: Store, query: Select[Any], which: str, now: float) -> list[Session]:
     with store.reading() as connection:
-        return [_session_of(row) for row in connection.execute(query)]
+        return [_session_of(row) for row in connection.execute(query, {"which": which, "now": now})]
 
 
 def _session_of(row: Row[Any]) -> Session:

@@ -22,14 +22,15 @@ from heedful.feedback.steering import ledger
 from heedful.feedback.steering.gates import situation
 from heedful.feedback.steering.handing_in import hand_in
 from heedful.feedback.steering.standing import lock_annotator
+from heedful.feedback.steering.tasks import CHAT
 from heedful.feedback.store import Store
 from heedful.records import Completion, Judgement, Message, Metadata, Prompt, Question
 from heedful.seeds import generator
 
 _chats, _questions = steering_tables.chats, tables.questions
 
-KEY = "chat"
-"""In the metadata of a turn's question: the conversation. The desk does not give these out; the chat does."""
+KEY = CHAT
+"""The desk does not give out questions with this in their metadata; the chat does."""
 
 LEASE_S = 7 * 86_400.0
 """A turn waits for its vote so long; nobody else is ever asked about it."""
@@ -220,8 +221,20 @@ def close(store: Store, chat_id: str, annotator_id: str, now: float | None = Non
         lock_annotator(connection, annotator_id)
         found = _chat(connection, chat_id, annotator_id)
         if found.state == "open":
+            _give_back(connection, found)
             _write(connection, found.id, time.time() if now is None else now, state="closed", pending=None)
         return _chat(connection, chat_id, annotator_id)
+
+
+def _give_back(connection: Connection, found: Chat) -> None:
+    """End the lease of the pending turn: no money is kept back for a vote that will not come."""
+    held = tables.assignments
+    if found.pending is not None:
+        answers.lock_rows(connection, _questions, [found.pending])
+        mine = (held.c.question_id == found.pending) & (held.c.annotator_id == found.annotator_id)
+        connection.execute(
+            update(held).where(mine, held.c.state == "leased").values(state="expired", leased_until=None)
+        )
 
 
 def _chat(connection: Connection, chat_id: str, annotator_id: str) -> Chat:

@@ -18,7 +18,7 @@ from heedful.feedback.kind import withdrawn
 from heedful.feedback.steering import batch_ends, drafts, gold, ledger
 from heedful.feedback.steering.gates import Situation, situation
 from heedful.feedback.steering.standing import Standing, after_gold, lock_annotator, qualify
-from heedful.feedback.steering.tasks import Outcome
+from heedful.feedback.steering.tasks import CHAT, Outcome
 from heedful.records import Judgement
 
 _questions, _assignments, _gold = tables.questions, tables.assignments, steering_tables.gold
@@ -89,13 +89,26 @@ def _asked(connection: Connection, judgement: Judgement) -> _Asked:
 
 
 def _refuse_change(connection: Connection, judgement: Judgement, asked: _Asked, who: Situation) -> None:
-    """An exam is written once, and the answers of a closed campaign stay as they are; what is stored may come again."""
-    if judgement.supersedes is None or not (asked.use in ("training", "exam") or who.state == "closed"):
-        return
+    """What is over stays as it is; an answer that is stored may come again.
+
+    An exam is written once, a closed campaign's answers are not changed, and in a closed conversation, whose versions
+    may have been told, there is no vote any more, not even a first one.
+    """
+    changes, what = judgement.supersedes is not None, ""
+    if changes and who.state == "closed":
+        what = "the campaign is closed"
+    elif changes and asked.use in ("training", "exam"):
+        what = "this item is answered once"
+    elif CHAT in asked.row.metadata and _conversation_is_closed(connection, asked.row.metadata[CHAT]):
+        what = "the conversation is closed"
     table = tables.judgements
-    if connection.execute(select(table.c.id).where(table.c.id == judgement.id)).first() is None:
-        what = "the campaign is closed" if who.state == "closed" else "this item is answered once"
+    if what and connection.execute(select(table.c.id).where(table.c.id == judgement.id)).first() is None:
         raise Problem(f"the answer cannot be changed: {what}", where=f'judgement "{judgement.id}"')
+
+
+def _conversation_is_closed(connection: Connection, chat_id: object) -> bool:
+    table = steering_tables.chats
+    return connection.execute(select(table.c.state).where(table.c.id == str(chat_id))).scalar() == "closed"
 
 
 def _standing(connection: Connection, who: Situation, asked: _Asked) -> Standing:

@@ -174,15 +174,25 @@ def pause_in(
         )
         .values(state="expired", leased_until=None)
     )
-    detail = {"campaign": campaign, "reask": reask, "reason": reason}
-    audit.record(connection, by, "annotator.pause", annotator_id, detail)
-    return note(connection, campaign, annotator_id, "paused", reason)
+    # What somebody wrote may speak of the person, and nothing is ever taken out of the log and the outbox: it stands in
+    # the standing alone.
+    audit.record(connection, by, "annotator.pause", annotator_id, {"campaign": campaign})
+    return note(connection, campaign, annotator_id, "paused", reason, told="" if by else reason)
 
 
 def note(
-    connection: Connection, campaign: str, annotator_id: str, state: Stand, reason: str, since: int | None = None
+    connection: Connection,
+    campaign: str,
+    annotator_id: str,
+    state: Stand,
+    reason: str,
+    since: int | None = None,
+    told: str | None = None,
 ) -> Standing:
-    """Write down where somebody stands, and tell the world of it when they may now work, or no longer may."""
+    """Write down where somebody stands, and tell the world of it when they may now work, or no longer may.
+
+    The world is told the reason, unless `told` is another one.
+    """
     found = Standing(state, reason, stamp())
     values: dict[str, Any] = {"state": state, "reason": reason, "changed": found.changed}
     if since is not None:
@@ -191,7 +201,8 @@ def note(
     if connection.execute(update(_standings).where(mine).values(**values)).rowcount == 0:
         connection.execute(insert(_standings).values(annotator_id=annotator_id, campaign=campaign, **values))
     if state not in ("training", "exam"):
-        payload = {"annotator": annotator_id, "campaign": campaign, "state": state, "reason": reason}
+        payload = {"annotator": annotator_id, "campaign": campaign, "state": state}
+        payload["reason"] = reason if told is None else told
         outbox.add(connection, "annotator.standing", payload)
     return found
 

@@ -11,6 +11,9 @@ from heedful.feedback.steering.guidelines import Guidelines
 from heedful.feedback.steering.standing import Standing
 from heedful.records import Judgement, Question
 
+CHAT = "chat"
+"""In the metadata of the question of a live conversation's turn: the conversation."""
+
 Use = Literal["work", "gold", "training", "exam"]
 
 Reason = Literal[

@@ -226,10 +226,8 @@ def put_draft(store: TheStore, person: Judge, id: IdInPath, sent: NewDraft) -> K
 
 def _task(store: Store, found: desk.Task) -> Task:
     held = found.assignment
-    question = held.question
-    prompt = store.prompts([question.prompt_id])[0]
-    texts = [completion.text for completion in store.completions(question.completion_ids)]
-    order = held.shown or tuple(range(len(texts)))
+    shown = showing.held(store, held)
+    question, prompt = shown.question, shown.prompt
     asked: dict[str, Any] = {"text": prompt.text}
     if prompt.messages:
         asked = {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt.messages]}
@@ -238,10 +236,10 @@ def _task(store: Store, found: desk.Task) -> Task:
         kind=question.kind,
         campaign=question.campaign,
         prompt=asked,
-        completions=[texts[position] for position in order],
+        completions=[completion.text for completion in shown.completions],
         leased_until=held.leased_until,
         supersedes=held.supersedes,
-        draft=None if found.draft is None else showing.shown(question, found.draft.answer, order),
+        draft=None if found.draft is None else showing.shown(question, found.draft.answer, shown.order),
         ask={name: value for name, value in question.metadata.items() if name in ASKED},
         remaining=found.remaining,
         guidelines=found.guidelines_to_read.version if found.guidelines_to_read else None,
@@ -252,9 +250,9 @@ ASKED = ("ask", "aspects", "scale", "flags")
 """What of a question's metadata belongs to what is asked. The rest is not told: it may name models."""
 
 
-def _given(store: Store, person: Person, question_id: str) -> showing.Shown:
+def _given(store: Store, person: Person, question_id: str) -> showing.Placed:
     try:
-        return showing.given(store, person.annotator_id, question_id)
+        return showing.placed(store, person.annotator_id, question_id)
     except Problem:
         raise missing("task", question_id) from None
 

@@ -17,6 +17,7 @@ import { Waiting } from "./judge/waiting.js";
 import { dialogs } from "./judge/dialogs.js";
 
 const HEARTBEAT_MS = 4 * 60 * 1000;
+const IDLE_MS = 30 * 60 * 1000; // after so long without a key or a touch, nothing is held for whoever left the page open
 const LOOK_AGAIN_MS = 60 * 1000;
 const SLOW_MS = 300;
 
@@ -238,8 +239,13 @@ listen(
   () => at("keys-on").checked,
 );
 
+let touched = Date.now();
+for (const sign of ["keydown", "pointerdown", "pointermove", "wheel", "focus"]) {
+  addEventListener(sign, () => { touched = Date.now(); }, { passive: true, capture: true });
+}
+
 async function heartbeat() {
-  const questions = [current?.task.question, ...stream.questions].filter(Boolean).slice(0, 8);
+  const questions = Date.now() - touched > IDLE_MS ? [] : [current?.task.question, ...stream.questions].filter(Boolean).slice(0, 8);
   try {
     const { guidelines } = await call("POST", "/judge/api/heartbeat", { campaign, questions });
     if (guidelines && !document.querySelector("dialog[open]")) await mustRead(campaign, guidelines);

@@ -57,9 +57,8 @@ export class Waiting extends EventTarget {
 
   /** Send a refused answer once more, as a change of the answer that came first. */
   async resend(entry) {
-    const { answers } = await call("GET", "/judge/api/history?limit=200");
-    const before = answers.find((each) => each.question === entry.question);
-    kept.put(NAME + entry.id, { ...entry, refused: null, supersedes: before?.judgement ?? null });
+    const { task } = await call("GET", `/judge/api/task?question=${encodeURIComponent(entry.question)}`);
+    kept.put(NAME + entry.id, { ...entry, refused: null, supersedes: task.supersedes });
     return this.flush();
   }
 
