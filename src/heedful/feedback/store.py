@@ -68,7 +68,7 @@ class Store:
         self.close()
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """One consistent read transaction, for this room's other modules."""
+        """A connection to read from, for this room's other modules; on SQLite it sees one state throughout."""
         return database.transaction(self._engine, self.location, writes=False)
 
     def writing(self) -> AbstractContextManager[Connection]:
