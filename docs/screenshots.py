@@ -61,7 +61,7 @@ def main() -> None:
             owner = next(each for each in accounts.all_accounts(store) if each.role == "owner")
             olga = live.enter(chromium, owner).new_page()
             anna = live.enter(chromium, live.somebody("anna")).new_page()
-            sections["Judging"] = [*_judging(anna, live), *_look(anna, live, {"judge-history": "/judge/history"})]
+            sections["Judging"] = [*_judging(anna, live), *_look(anna, live, {"judge-history": "/answers"})]
             sections["Judging"] += list(_look(anna, live, {"judge-choose": "/judge", "chat": "/chat", "home": "/"}))
             for title, targets in _targets(store).items():
                 sections[title] = list(_look(olga, live, targets))

@@ -37,6 +37,7 @@ VERBS: dict[str, str] = {
     "pretrain": "train a small language model from scratch on plain text",
     "sft": "fine-tune the policy on demonstrations (supervised)",
     "collect": "sample completions from the policy and make questions of them",
+    "queue": "ask people about what a deployed model answered, where the reward models know least",
     "judge": "answer the waiting questions in the terminal",
     "reward": "train a reward model on the judgements",
     "improve": "improve the policy by reinforcement learning under a KL leash",

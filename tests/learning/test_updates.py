@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from heedful.learning.algorithms import GRPO, PPO, REINFORCE, RLOO, AnyAlgorithm
 from heedful.learning.kl import leashed_rewards
 from heedful.learning.tabular import TabularPolicy
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Evaluation, Loss, Metrics, Rollouts, Stats
+from heedful.rollouts import Evaluation, Metrics, Rollouts, Stats
 
 Descent = Any
 """The plain gradient descent of conftest.py."""
@@ -116,17 +117,21 @@ def test_padding_changes_neither_advantages_nor_gradients_nor_metrics(
     assert wide_stats == pytest.approx(stats, rel=1e-12, abs=1e-14)
 
 
-def recorder(seen: list[list[int]]) -> Loss:
-    """A loss that notes which rows it was given, by their advantages, and counts tokens."""
+@dataclass(frozen=True)
+class Recorder:
+    """Notes which rows it was given, by their advantages, and counts tokens."""
+
+    seen: list[list[int]] = field(default_factory=list)
+    epochs: int = 1
+    minibatches: int = 1
+    approx_kl_limit: float | None = None
 
     def loss(
-        evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
+        self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
-        seen.append([int(row) for row in advantages_BT[:, 0]])
+        self.seen.append([int(row) for row in advantages_BT[:, 0]])
         count = rollouts.mask_BT.sum()
         return evaluation.logprobs_BT.sum(), count, {"approx_kl": (torch.tensor(2.0) * count, count)}
-
-    return loss
 
 
 def test_every_row_is_seen_once_an_epoch_in_a_fresh_order_that_follows_from_the_seed(
@@ -140,7 +145,7 @@ def test_every_row_is_seen_once_an_epoch_in_a_fresh_order_that_follows_from_the_
         seen: list[list[int]] = []
         compute = descent()
         compute.prepare([(policy.parameters(), 0.0)])
-        by_gradient(policy, compute, rollouts, number_BT, number_BT, recorder(seen), epochs=2, minibatches=4, seed=seed)
+        by_gradient(Recorder(seen, 2, 4), policy, compute, rollouts, number_BT, number_BT, seed=seed)
         assert [len(rows) for rows in seen] == [3] * 8
         for epoch in (seen[:4], seen[4:]):
             assert sorted(row for rows in epoch for row in rows) == list(range(12))
@@ -156,18 +161,8 @@ def test_groups_can_stay_together(descent: Callable[..., Descent]) -> None:
     seen: list[list[int]] = []
     compute = descent()
     compute.prepare([(policy.parameters(), 0.0)])
-    by_gradient(
-        policy,
-        compute,
-        rollouts,
-        number_BT,
-        number_BT,
-        recorder(seen),
-        epochs=1,
-        minibatches=2,
-        seed=0,
-        keep_groups=True,
-    )
+    recorder = Recorder(seen, minibatches=2)
+    by_gradient(recorder, policy, compute, rollouts, number_BT, number_BT, seed=0, keep_groups=True)
     assert sorted(len(rows) for rows in seen) == [4, 8]
     for rows in seen:
         for group in {row // 4 for row in rows}:
@@ -180,7 +175,7 @@ def test_the_whole_count_of_a_minibatch_divides_its_gradient_once(descent: Calla
     compute = descent(micro_batch=5)
     compute.prepare([(policy.parameters(), 0.0)])
     zeros_BT = torch.zeros(12, 3)
-    by_gradient(policy, compute, rollouts, zeros_BT, zeros_BT, recorder([]), epochs=1, minibatches=1, seed=0)
+    by_gradient(Recorder(), policy, compute, rollouts, zeros_BT, zeros_BT, seed=0)
     assert compute.counts == [float(rollouts.mask_BT.sum())]
     expected = torch.autograd.grad(policy.evaluate(rollouts).logprobs_BT.sum(), policy.logits)[0]
     torch.testing.assert_close(compute.gradients[0][0], expected / rollouts.mask_BT.sum())
@@ -204,18 +199,7 @@ def test_a_batch_stopped_at_once_has_no_gradient_norm(descent: Callable[..., Des
     compute = descent()
     compute.prepare([(policy.parameters(), 0.5)])
     zeros_BT = torch.zeros(12, 3)
-    stats = by_gradient(
-        policy,
-        compute,
-        a_batch(policy),
-        zeros_BT,
-        zeros_BT,
-        recorder([]),
-        epochs=1,
-        minibatches=1,
-        seed=0,
-        approx_kl_limit=1.0,
-    )
+    stats = by_gradient(Recorder(approx_kl_limit=1.0), policy, compute, a_batch(policy), zeros_BT, zeros_BT, seed=0)
     assert stats == {"approx_kl": 2.0, "early_stop": 1.0}
     assert compute.gradients == []
 
@@ -226,16 +210,6 @@ def test_too_many_minibatches_are_a_problem(
 ) -> None:
     policy = a_policy()
     zeros_BT = torch.zeros(12, 3)
+    recorder = Recorder(minibatches=minibatches)
     with pytest.raises(Problem, match="cannot be cut"):
-        by_gradient(
-            policy,
-            descent(),
-            a_batch(policy),
-            zeros_BT,
-            zeros_BT,
-            recorder([]),
-            epochs=1,
-            minibatches=minibatches,
-            seed=0,
-            keep_groups=keep_groups,
-        )
+        by_gradient(recorder, policy, descent(), a_batch(policy), zeros_BT, zeros_BT, seed=0, keep_groups=keep_groups)

@@ -135,8 +135,15 @@ def test_trying_passwords_and_links_is_slowed_down(store: Store, tmp_path: Path)
     assert [here("x", "y").status_code for _ in range(4)] == [401, 401, 401, 429]
     assert there("ann", PASSWORD).status_code == 303, "another address is not slowed down"
     assert [there("ann", "wrong password").status_code for _ in range(3)] == [401, 401, 401]
-    slowed = elsewhere("ann", PASSWORD)
-    assert slowed.status_code == 429, "nor are all addresses together faster at one login"
+    assert elsewhere("ann", PASSWORD).status_code == 303, "who guesses does not shut the person out"
+    neighbours = [tries(f"2001:db8::{number}") for number in range(3)]
+    assert [one("z", "y").status_code for one in neighbours] == [401, 401, 401]
+    assert tries("2001:db8::abcd")("z", "y").status_code == 429, "a network of IPv6 is one address"
+    assert tries("2001:db8:0:1::1")("z", "y").status_code == 401
+    many = [tries(f"10.1.0.{number}")("ann", "wrong password").status_code for number in range(27)]
+    assert set(many) == {401}
+    slowed = tries("10.2.0.1")("ann", PASSWORD)
+    assert slowed.status_code == 429, "all addresses together are ten times as fast at one login"
     assert int(slowed.headers["Retry-After"]) >= 1
     guesser = TestClient(app, base_url="http://testserver", client=("10.0.0.4", 1))
     assert [guesser.get(f"/join/{number}").status_code for number in range(4)] == [404, 404, 404, 429]

@@ -57,17 +57,17 @@ def test_without_work_the_page_says_so(annotator: Browser) -> None:
 
 
 def test_nobody_judges_without_a_login(client: Browser) -> None:
-    for path in ("/judge", "/judge/pilot", "/judge/history", "/guidelines/pilot"):
+    for path in ("/judge", "/judge/pilot", "/answers", "/guidelines/pilot"):
         assert client.get(path).status_code == 303
     assert client.get("/judge/api/session").status_code == 401
 
 
 def test_own_answers_are_listed_and_can_be_changed(store: Store, annotator: Browser) -> None:
     ask(store)
-    assert "not answered anything" in annotator.get("/judge/history").text
+    assert "not answered anything" in annotator.get("/answers").text
     judgement = Judgement("j" * 8, "pilot-0", annotator.annotator_id, {"choice": "a", "reason": "<b>kinder"}, (1, 0))
     store.submit(judgement)
-    page = annotator.get("/judge/history").text
+    page = annotator.get("/answers").text
     assert "B is better" in page
     assert "&lt;b&gt;kinder" in page
     assert 'href="/judge/pilot?question=pilot-0"' in page
@@ -82,13 +82,13 @@ def test_others_answers_are_shown_where_the_campaign_reveals_them(
     store.submit(Judgement("mine-0001", "pilot-0", annotator.annotator_id, {"choice": "a"}, (1, 0)))
     store.submit(Judgement("bobs-0001", "pilot-0", other.annotator_id, {"choice": "b", "strength": 3}, (0, 1)))
     store.submit(Judgement("bobs-0002", "pilot-1", other.annotator_id, {"choice": "tie"}, (0, 1)))
-    assert "Others:" not in annotator.get("/judge/history").text
+    assert "Others:" not in annotator.get("/answers").text
     campaigns.save_campaign(store, "pilot", "", CampaignSettings(overlap=3, reveal=True))
-    page = annotator.get("/judge/history").text
+    page = annotator.get("/answers").text
     assert "Others: A is much better" in page  # as the sides stood on this person's screen
     assert "tie" not in page
     store.submit(Judgement("mine-0002", "pilot-1", annotator.annotator_id, {"choice": "skip"}, (0, 1)))
-    page = annotator.get("/judge/history").text
+    page = annotator.get("/answers").text
     assert page.count("Others:") == 1  # who skips has not said anything yet
 
 
@@ -99,3 +99,13 @@ def test_guidelines_have_a_page(store: Store, annotator: Browser) -> None:
     page = annotator.get("/guidelines/pilot").text
     assert "<em>kind</em>" in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_campaign_is_seen_by_those_whom_it_is_for(store: Store, annotator: Browser, owner: Browser) -> None:
+    ask(store, "history")  # a name like any other
+    guidelines.publish(store, "history", "Be kind.")
+    pages = ("/judge/history", "/guidelines/history", "/judge/api/guidelines?campaign=history")
+    assert [annotator.get(page).status_code for page in pages] == [200, 200, 200]
+    campaigns.save_campaign(store, "history", "", CampaignSettings(who=("somebody-else",)))
+    assert [annotator.get(page).status_code for page in pages] == [404, 404, 404]
+    assert [owner.get(page).status_code for page in pages] == [200, 200, 200]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.web.browsing import Live, a_chromium, serving
 from tests.web.test_chat import Parrot
 
@@ -443,12 +443,35 @@ def test_taking_back_and_changing(live: Live, chromium: Chromium) -> None:
     stored(page)
     assert plain(only(live.store)) == {"choice": "tie"}
     assert len(live.store.judgements(current=False)) == 4  # answer, withdrawal, answer, change
-    page.goto(f"{live.url}/judge/history")
+    page.goto(f"{live.url}/answers")
     page.get_by_role("link", name="Change").click()
     expect(page.get_by_role("radio", name="A tie: equally good")).to_be_checked()
     send(page, "x Enter")
     stored(page)
     assert plain(only(live.store)) == {"choice": "bad"}
+
+
+def test_taking_back_while_the_next_question_is_still_on_its_way(live: Live, chromium: Chromium) -> None:
+    ask(live.store, "comparison", 4)
+    page = open_desk(live, chromium, "comparison")
+    page.wait_for_load_state("networkidle")
+    held: list[Route] = []
+    page.route("**/judge/api/next", held.append)
+    for key in "123":  # two were fetched ahead
+        first = on_screen(page)
+        press(page, f"{key} Enter")
+        stored(page)
+    expect(page.get_by_role("heading", name="Fetching the next question …")).to_be_visible()
+    press(page, "u")
+    expect(page.locator(f'#task[data-question="{first}"]')).to_be_visible()
+    page.unroute("**/judge/api/next")
+    for route in held:
+        route.continue_()
+    send(page, "7 Enter")
+    send(page, "7 Enter")
+    expect(page.get_by_role("heading", name="All done")).to_be_visible()
+    stored(page)
+    assert sorted(judgement.question for judgement in live.store.judgements()) == [f"comparison-{i}" for i in range(4)]
 
 
 def test_an_answer_that_was_not_sent_yet_is_simply_taken_back(live: Live, chromium: Chromium) -> None:
@@ -606,7 +629,7 @@ def test_axe_finds_nothing_serious(live: Live, chromium: Chromium, scheme: str) 
     look("help")
     press(page, "Escape s")
     look("skip")
-    for path in ("/judge/history", "/guidelines/comparison", "/chat"):
+    for path in ("/answers", "/guidelines/comparison", "/chat"):
         page.goto(live.url + path)
         look(path)
     assert {name: each for name, each in found.items() if each} == {}

@@ -65,7 +65,7 @@ LEAST: dict[str, str] = {
     "GET /media/clip": "annotator",
     "GET /media/completion": "reviewer",
     "GET /judge": "annotator",
-    "GET /judge/history": "annotator",
+    "GET /answers": "annotator",
     "GET /guidelines/{campaign:path}": "annotator",
     "GET /judge/api/session": "annotator",
     "POST /judge/api/next": "annotator",
@@ -308,7 +308,7 @@ def test_nobody_reads_or_changes_what_another_annotator_wrote(two: tuple[Any, An
         "/api/v1/tasks/history",
         "/api/v1/judgements/anna-1",
         "/api/v1/drafts/q0",
-        "/judge/history",
+        "/answers",
         "/account/data",
     ):
         assert "of anna" not in bert.get(path).text, path

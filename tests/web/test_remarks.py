@@ -36,6 +36,9 @@ def test_a_thread_between_an_annotator_and_the_people_in_charge(
     assert seen(annotator) == ["<p>Is <em>this</em> meant?</p>", "<p>Yes.</p>"]
     assert seen(other) == ["<p>I choose B.</p>", "<p>Yes.</p>"]
     assert len(seen(owner)) == 3
+    third = enter("cem")
+    assert claim(store, third.annotator_id) is not None
+    assert seen(third) == [], "a reply to somebody else may tell the answer"
 
 
 def test_an_empty_remark_is_refused(store: Store, annotator: Browser) -> None:

@@ -184,3 +184,11 @@ def test_a_body_that_is_too_large_is_refused(store: Store, tmp_path: Path) -> No
 
     form = {**ours, "Content-Type": "application/x-www-form-urlencoded"}
     assert browser.post("/login", content=drops(), headers=form).status_code == 413
+
+
+def test_large_bodies_are_only_read_from_whoever_may_send_files(app: FastAPI, owner: Any) -> None:
+    large = {"text": "x" * (security.SHORT_BODY + 1)}
+    nobody = TestClient(app, base_url="http://testserver")
+    assert nobody.post("/api/v1/prompts", json=large).status_code == 413
+    assert owner.http.post("/judge/api/draft", json=large).status_code == 413
+    assert owner.http.post("/api/v1/prompts", json=large).status_code in (403, 422)  # read, and then refused

@@ -75,8 +75,8 @@ def transaction(engine: Engine, name: str, *, writes: bool) -> Iterator[Connecti
 
 
 _READS: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
-"""On PostgreSQL each statement of a transaction sees what was committed before it (READ COMMITTED), so for readers BEGIN
-and COMMIT would be two journeys to the server for nothing."""
+"""On PostgreSQL each statement of a transaction sees what was committed before it (READ COMMITTED), so for readers
+BEGIN and COMMIT would be two journeys to the server for nothing."""
 
 _turns: WeakKeyDictionary[Engine, Turns] = WeakKeyDictionary()
 """Of the open SQLite databases of this process."""

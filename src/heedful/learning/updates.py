@@ -3,44 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning.metrics import Totals
-from heedful.rollouts import Compute, Loss, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Compute, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
 from heedful.seeds import generator
 
 
+class ByGradient(Protocol):
+    """An algorithm that improves a policy by optimiser steps on a loss: it says `update = by_gradient`."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over each batch of rollouts."""
+        ...
+
+    @property
+    def minibatches(self) -> int:
+        """Optimiser steps per pass."""
+        ...
+
+    @property
+    def approx_kl_limit(self) -> float | None:
+        """Stop before the first step whose minibatch shows a mean per-token `approx_kl` above this."""
+        ...
+
+    def loss(
+        self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
+    ) -> tuple[Tensor, Tensor, Metrics]:
+        """See `heedful.rollouts.Loss`."""
+        ...
+
+
 def by_gradient(
+    algorithm: ByGradient,
     policy: Policy,
     compute: Compute,
     rollouts: Rollouts,
     advantages_BT: Tensor,
     returns_BT: Tensor,
-    loss: Loss,
     *,
-    epochs: int,
-    minibatches: int,
     seed: int,
-    keep_groups: bool = False,
     learning_rate_scale: float = 1.0,
-    approx_kl_limit: float | None = None,
+    keep_groups: bool = False,
 ) -> Stats:
-    """Go over the rollouts `epochs` times in `minibatches` parts, one optimiser step each.
+    """Go over the rollouts `algorithm.epochs` times in `algorithm.minibatches` parts, one optimiser step each.
 
     Every epoch has a fresh permutation, a function of `seed` and the epoch. A minibatch goes through the policy in
     pieces of `compute.micro_batch` rows; losses are sums, and the minibatch's whole count divides once, so the
     pieces change nothing but the memory.
 
     Args:
+        algorithm: its loss and how often; past `approx_kl_limit` a minibatch's gradient is dropped, and the share
+            of steps so left out is logged as `early_stop`.
         policy: improved in place. Its modules must not drop out: the ratio of the first minibatch is then exactly 1.
-        loss: (evaluation, rows, their advantages_BT, their returns_BT) -> (sum, count, metrics).
-        keep_groups: put all completions of a prompt into the same minibatch.
         learning_rate_scale: what the schedule says.
-        approx_kl_limit: stop before the first step whose minibatch shows a mean per-token `approx_kl` above this;
-            its gradient is dropped. The share of steps so left out is logged as `early_stop`.
+        keep_groups: put all completions of a prompt into the same minibatch.
 
     Returns:
         The loss's metrics as means over everything seen, `gradient_norm` and `early_stop`.
@@ -48,12 +70,13 @@ def by_gradient(
     Raises:
         Problem: more minibatches than rows (or groups) to fill them.
     """
+    epochs, minibatches, limit = algorithm.epochs, algorithm.minibatches, algorithm.approx_kl_limit
     totals, norms = Totals(), []
     planned = epochs * minibatches
     for index_M in _minibatches(rollouts.group_B, epochs, minibatches, seed, keep_groups=keep_groups):
-        count, seen = _accumulate(policy, compute, rollouts, advantages_BT, returns_BT, loss, index_M)
+        count, seen = _accumulate(policy, compute, rollouts, advantages_BT, returns_BT, algorithm.loss, index_M)
         totals.add(seen)
-        if approx_kl_limit is not None and _mean(seen["approx_kl"]) > approx_kl_limit:
+        if limit is not None and _mean(seen["approx_kl"]) > limit:
             compute.discard()
             break
         norms.append(compute.step(count, learning_rate_scale=learning_rate_scale))

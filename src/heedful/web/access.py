@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -194,5 +195,10 @@ def wants_json(request: Request) -> bool:
 
 
 def client(request: Request) -> str:
-    """The address of who asks, for counting."""
-    return request.client.host if request.client else ""
+    """The address of who asks, for counting; of IPv6 the network, since one customer has all of a /64."""
+    host = request.client.host if request.client else ""
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return host
+    return host if found.version == 4 else str(ip_network((found, 64), strict=False))

@@ -22,9 +22,10 @@ from pydantic import BaseModel, Field
 
 from heedful.errors import Problem
 from heedful.feedback.controls import BOTH_BAD, STEPS, Preference
-from heedful.feedback.steering import chats
+from heedful.feedback.steering import chat_turns, chats
 from heedful.feedback.steering import settings as campaigns
-from heedful.feedback.steering.chats import Chat, Reply, Turn
+from heedful.feedback.steering.chat_turns import Reply, Turn
+from heedful.feedback.steering.chats import Chat
 from heedful.feedback.steering.moments import stamp
 from heedful.feedback.store import Store
 from heedful.records import Completion, Judgement, Message, Prompt
@@ -104,7 +105,7 @@ def conversation(request: Request, person: Signed, chat_id: str) -> Response:
     """A conversation, with the turn that waits for a vote."""
     here = site.of(request)
     found = _own(here.store, person, chat_id)
-    turn = chats.pending_turn(here.store, chat_id, person.annotator_id)
+    turn = chat_turns.pending_turn(here.store, chat_id, person.annotator_id)
     return render(
         request,
         "chat.html",
@@ -161,7 +162,7 @@ def vote(request: Request, person: Signed, vote: Vote) -> dict[str, Any]:
         created=stamp(),
         duration_s=vote.duration_s,
     )
-    after = chats.vote(store, vote.chat, judgement)
+    after = chat_turns.vote(store, vote.chat, judgement)
     return {"messages": [{"role": each.role, "html": markdown(each.content).html} for each in after.messages]}
 
 
@@ -190,7 +191,7 @@ def _answering(
                 yield _line(side=side, text=piece)
         if set(ready) != {0, 1}:
             raise Problem("an answer broke off; nothing was stored")
-        turn = chats.add_turn(here.store, chat.id, person.annotator_id, text, (_reply(ready[0]), _reply(ready[1])))
+        turn = chat_turns.add_turn(here.store, chat.id, person.annotator_id, text, (_reply(ready[0]), _reply(ready[1])))
         yield _line(question=turn.assignment.question.id)
     except Problem as problem:
         yield _line(error=problem.what)

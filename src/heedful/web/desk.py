@@ -27,7 +27,7 @@ from pydantic import BaseModel, Field
 from heedful.errors import Conflict, Problem
 from heedful.feedback import showing
 from heedful.feedback.showing import Placed, Shown
-from heedful.feedback.steering import desk, drafts, guidelines
+from heedful.feedback.steering import desk, drafts, guidelines, settings
 from heedful.feedback.steering.desk import NoTask, Outcome, Task
 from heedful.feedback.steering.guidelines import Guidelines
 from heedful.feedback.store import Store
@@ -196,6 +196,7 @@ def text(request: Request, person: Signed, question: str, place: int | None = No
 def newest_guidelines(request: Request, person: Signed, campaign: str) -> dict[str, Any]:
     """What holds for a campaign, and whether it was read."""
     store = site.of(request).store
+    open_to(store, person, campaign)
     found = guidelines.newest(store, campaign)
     if found is None:
         return {"guidelines": None, "read": True}
@@ -214,6 +215,16 @@ def _task(request: Request, task: Task) -> dict[str, Any]:
     here = site.of(request)
     drawn = tasks.of(here, showing.held(here.store, task.assignment), draft=task.draft, use=task.use)
     return {"task": {**drawn, "remaining": task.remaining}, **_to_read(task.guidelines_to_read)}
+
+
+def open_to(store: Store, person: Person, name: str) -> settings.Campaign:
+    """A campaign, if there is one of this name, and if it is for them."""
+    found = settings.campaign(store, name)
+    who = found.settings.who
+    uninvited = who and person.annotator_id not in who and not person.is_at_least("reviewer")
+    if uninvited or not (found.questions or found.created):
+        raise HTTPException(404, "there is no such campaign")
+    return found
 
 
 def given(store: Store, person: Person, question: str) -> Shown:

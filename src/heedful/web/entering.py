@@ -34,13 +34,13 @@ def login_page(request: Request, person: Anyone, next: str = "/") -> Response:  
 def login(request: Request, login: Text = "", password: Text = "", next: Text = "/") -> Response:  # noqa: A002
     """Log in: a new session, whatever there was before."""
     here = site.of(request)
-    counters = (client(request), f"login {accounts.plain_login(login)}")
-    for who in counters:
-        here.rates.check("enter", who)
+    counters = (("enter", client(request)), ("login", accounts.plain_login(login)))
+    for what, who in counters:
+        here.rates.check(what, who)
     account = accounts.authenticate(here.store, login, password)
     if account is None:
-        for who in counters:
-            here.rates.count("enter", who)
+        for what, who in counters:
+            here.rates.count(what, who)
         return render(
             request,
             "login.html",

@@ -39,7 +39,7 @@ def choose(request: Request, person: Signed) -> Response:
     )
 
 
-@router.get("/judge/history")
+@router.get("/answers")
 def own_answers(request: Request, person: Signed, campaign: str | None = None) -> Response:
     """What one has answered, newest first, each to be changed."""
     store = site.of(request).store
@@ -59,9 +59,7 @@ def own_answers(request: Request, person: Signed, campaign: str | None = None) -
 @router.get("/judge/{campaign:path}")
 def judge(request: Request, person: Signed, campaign: str, question: str = "") -> Response:
     """The desk of a campaign; with a question of one's own, that one first, to change its answer."""
-    found = campaigns.campaign(site.of(request).store, campaign)
-    if not (found.questions or found.created):
-        raise HTTPException(404, "there is no such campaign")
+    found = desk.open_to(site.of(request).store, person, campaign)
     return render(request, "judge.html", person=person, campaign=found, again=question)
 
 
@@ -69,6 +67,7 @@ def judge(request: Request, person: Signed, campaign: str, question: str = "") -
 def read_guidelines(request: Request, person: Signed, campaign: str) -> Response:
     """The guidelines of a campaign on a page of their own."""
     store = site.of(request).store
+    its_campaign = desk.open_to(store, person, campaign)
     found = guidelines.newest(store, campaign)
     if found is None:
         raise HTTPException(404, "this campaign has no guidelines")
@@ -76,7 +75,7 @@ def read_guidelines(request: Request, person: Signed, campaign: str) -> Response
         request,
         "guidelines.html",
         person=person,
-        campaign=campaigns.campaign(store, campaign),
+        campaign=its_campaign,
         guidelines=found,
         body=markdown(found.text).html,
     )

@@ -11,6 +11,10 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from heedful.web.settings import ServerSettings
 
+EASIER = 10
+"""So many times as often as from one address may be tried at one login from all addresses together: who alone guesses
+at somebody's password does not shut them out."""
+
 
 class Rates:
     """The counters of one server."""
@@ -20,11 +24,12 @@ class Rates:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._rates: dict[str, list[RateLimitItem]] = {
             "enter": parse_many(settings.login_rate),
+            "login": [type(one)(EASIER * one.amount, one.multiples) for one in parse_many(settings.login_rate)],
             "api": parse_many(settings.api_rate),
         }
 
     def count(self, what: str, who: str) -> None:
-        """Count one more `what` (`enter` or `api`) of `who`.
+        """Count one more `what` (`enter`, `login` or `api`) of `who`.
 
         Raises:
             HTTPException: 429, with Retry-After, when that is too often.

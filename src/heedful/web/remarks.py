@@ -43,12 +43,13 @@ def remark(request: Request, person: Signed, said: Remark) -> dict[str, Any]:
 
 
 def _thread(store: Store, person: Person, question: str) -> dict[str, Any]:
-    """Annotators do not see each other's remarks: they might tell the answer."""
+    """Annotators see their own remarks and what the people in charge said after them: others' may tell the answer."""
     known = {each.id: each for each in accounts.all_accounts(store, deleted=True)}
-    found = []
+    found: list[dict[str, Any]] = []
     for comment in comments.of(store, question):
         mine, author = comment.author == person.account.id, known.get(comment.author)
-        if not (mine or person.is_at_least("reviewer") or (author is not None and author.role != "annotator")):
+        replied = bool(found) and author is not None and author.role != "annotator"
+        if not (mine or replied or person.is_at_least("reviewer")):
             continue
         found.append(
             {

@@ -58,6 +58,9 @@ HEADERS: Mapping[str, str] = {
 FORM_LIMITS: FormLimits = {"max_fields": 5000, "max_part_size": 64 * 2**20}
 """What a form may hold; the size of the whole request is limited as well."""
 
+SHORT_BODY = 2 * 2**20
+"""Bytes in a request of somebody who is not logged in, and in an answer or a draft; files are only sent by others."""
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = logging.getLogger("heedful.web")
@@ -99,9 +102,8 @@ class Guard:
         if not self.settings.public_url and not known_host(host, self.settings):
             await _not_known(host)(scope, receive, guarded)
             return
-        limit = self.settings.max_body_mb * 2**20
         try:
-            await self.app(scope, _counted(scope, receive, limit), guarded)
+            await self.app(scope, _counted(scope, receive, _most(scope, self.settings)), guarded)
         except Exception:
             if not begun:
                 response = await self.broken(Request(scope, receive))
@@ -115,6 +117,13 @@ class Guard:
             headers["Strict-Transport-Security"] = "max-age=31536000"
         if "cache-control" not in headers:
             headers["Cache-Control"] = "no-store"
+
+
+def _most(scope: Scope, settings: ServerSettings) -> int:
+    """Bytes that the body of a request may have: a body is read before it is known who sends it."""
+    nobody = not any(name in (b"cookie", b"authorization") for name, _ in scope["headers"])
+    short = nobody or scope["path"].startswith(f"{settings.prefix}/judge/")
+    return min(SHORT_BODY, settings.max_body_mb * 2**20) if short else settings.max_body_mb * 2**20
 
 
 def _counted(scope: Scope, receive: Receive, limit: int) -> Receive:

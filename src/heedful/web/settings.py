@@ -27,7 +27,7 @@ class ServerSettings:
     max_body_mb: int = 64
     """The largest request."""
     login_rate: str = "10 per minute; 100 per day"
-    """How often one address may try to log in, join, or set a password."""
+    """How often one address may try to log in, join, or set a password; a network of IPv6 (/64) counts as one."""
     api_rate: str = "1200 per minute"
     """How often one key or person may call the API."""
     private_webhooks: bool = False

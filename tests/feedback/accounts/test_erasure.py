@@ -210,6 +210,8 @@ def test_the_words_of_a_chat_go_with_it(store: Store, person: Account, fill: Fil
     assert _rows(store, "chats") == []
     assert store.prompts([turn.prompt_id, "shared0-prompt"])[0].as_text() == ""
     assert store.prompts(["shared0-prompt"])[0].as_text() == "shared0 prompt"
+    assert {each.text for each in store.completions(prompt_ids=[turn.prompt_id])} == {""}, "a reply quotes the words"
+    assert all(each.text for each in store.completions(prompt_ids=["shared0-prompt"]))
 
 
 def _rows(store: Store, name: str) -> list[dict[str, object]]:

@@ -72,8 +72,8 @@ def test_gold_items_right_and_seen(store: Store, fill: Fill, says: Says) -> None
 
 def test_pasted_texts(store: Store, fill: Fill, says: Says) -> None:
     fill(3, kind="demonstration", completions=0, overlap=3)
-    says("ann", "q0", text="mine", metadata={"pasted": True})
-    says("ann", "q1", text="mine", metadata={"pasted": False})
+    says("ann", "q0", text="mine", metadata={"signals": {"pasted_characters": 40, "typed_characters": 3}})
+    says("ann", "q1", text="mine", metadata={"signals": {"pasted_characters": 2, "typed_characters": 30}})
     says("ann", "q2", text="mine")
     assert of(profile(store), "ann").pasted_share == pytest.approx(1 / 3)
 

@@ -26,6 +26,7 @@ Refuse = Callable[..., str]
 Hand = Callable[..., desk.Outcome]
 Work = Callable[..., str]
 Rule = Callable[..., None]
+Told = Callable[..., list[dict[str, object]]]
 
 NOON = 1_000_000.0
 
@@ -234,6 +235,50 @@ def test_a_page_can_fetch_ahead_but_not_hoard(store: Store, fill: Fill, refuse: 
     some = desk.next_task(store, "ann", "default", now=NOON, besides=holding[:3])
     assert isinstance(some, desk.Task)
     assert some.assignment.question.id == "q3"
+
+
+def test_what_was_given_back_cannot_be_answered(store: Store, fill: Fill, give: Give, hand: Hand) -> None:
+    fill(2)
+    ahead = desk.next_task(store, "ann", "default", 0, NOON, besides=[give("ann").assignment.question.id])
+    assert isinstance(ahead, desk.Task)
+    desk.give_back(store, "ann", "q1")
+    assert give("bob").assignment.question.id == "q1"
+    with pytest.raises(Problem, match="was not given to you"):
+        hand("ann", "q1", choice="a")
+    hand("ann", "q0", choice="a")
+    desk.undo(store, "ann", "ann-q0", "gone", NOON)
+    desk.give_back(store, "ann", "q0")  # it was seen and answered once, so it stays theirs to answer
+    hand("ann", "q0", choice="b", as_id="new", supersedes="gone")
+    assert progress(store, "default").given == 1
+
+
+def test_an_answer_is_final_where_others_answers_are_revealed(
+    store: Store, fill: Fill, rule: Rule, work: Work, hand: Hand
+) -> None:
+    fill(2, overlap=2)
+    rule(overlap=2, reveal=True)
+    work("ann")
+    with pytest.raises(Problem, match="one sees what others answered"):
+        hand("ann", "q0", choice="b", as_id="again", supersedes="ann-q0-0")
+    with pytest.raises(Problem, match="one sees what others answered"):
+        desk.undo(store, "ann", "ann-q0-0", "gone", NOON)
+    work("ann", choice="skip")  # nothing was revealed to somebody who could not say
+    assert [found.editable for found in desk.history(store, "ann")] == [True, False]
+    hand("ann", "q1", choice="b", as_id="later", supersedes="ann-q1-1")
+    assert desk.take_back(store, Judgement("owner", "q0", "ann", {"withdrawn": True}, supersedes="ann-q0-0"), NOON)
+    hand("ann", "q0", choice="b", as_id="anew", supersedes="owner")
+
+
+def test_an_owners_withdrawal_is_told_like_ones_own(store: Store, fill: Fill, work: Work, told: Told) -> None:
+    fill(1)
+    work("ann")
+    gone = Judgement("gone", "q0", "ann", {"withdrawn": True}, supersedes="ann-q0-0")
+    assert desk.take_back(store, gone, NOON)
+    assert not desk.take_back(store, gone, NOON)
+    assert told("judgement.withdrawn") == [
+        {"judgement": "gone", "question": "q0", "annotator": "ann", "campaign": "default", "supersedes": "ann-q0-0"}
+    ]
+    assert progress(store, "default").given == 0
 
 
 def test_two_versions_meet_blind_with_sides_drawn_evenly(store: Store, give: Give) -> None:

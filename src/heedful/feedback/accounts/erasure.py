@@ -19,7 +19,7 @@ from heedful.feedback.accounts import accounts, audit
 from heedful.feedback.backup import forget_log
 from heedful.feedback.intake import chunks
 from heedful.feedback.lineage import Touched
-from heedful.feedback.steering.chats import KEY
+from heedful.feedback.steering.tasks import CHAT
 from heedful.feedback.store import Store
 
 Answers = Literal["keep", "remove"]
@@ -141,12 +141,15 @@ def _forget_reasons(connection: Connection, annotator_id: str) -> None:
 
 
 def _forget_answers(connection: Connection, annotator_id: str) -> None:
-    events, chats, prompts = tables.judgements, steering_tables.chats, tables.prompts
+    events, chats = tables.judgements, steering_tables.chats
+    prompts, replies = tables.prompts, tables.completions
     connection.execute(
         update(events).where(events.c.annotator_id == annotator_id).values(answer=WITHDRAWN, duration_s=None)
     )
     for chunk in chunks(sorted(_prompts_written(connection, annotator_id))):
         connection.execute(update(prompts).where(prompts.c.id.in_(chunk)).values(text="", messages=[], metadata={}))
+        said = {"text": "", "token_ids": [], "logprobs": []}  # a reply quotes what it replies to
+        connection.execute(update(replies).where(replies.c.prompt_id.in_(chunk)).values(**said))
     connection.execute(delete(chats).where(chats.c.annotator_id == annotator_id))
 
 
@@ -161,13 +164,13 @@ def _prompts_written(connection: Connection, annotator_id: str) -> set[str]:
     written = {
         row.prompt_id
         for row in connection.execute(asked.where(work.c.annotator_id == annotator_id))
-        if row.metadata.get(KEY) in chats
+        if row.metadata.get(CHAT) in chats
     }
     for chunk in chunks(sorted(written)):
         for row in connection.execute(
             select(questions.c.prompt_id, questions.c.metadata).where(questions.c.prompt_id.in_(chunk))
         ):
-            if row.metadata.get(KEY) not in chats:
+            if row.metadata.get(CHAT) not in chats:
                 written.discard(row.prompt_id)
     return written
 

@@ -28,7 +28,7 @@ EVENTS: Mapping[str, str] = {
     "campaign.changed": "A campaign's settings or state changed. `campaign`, `state`.",
     "guidelines.published": "A campaign has new guidelines. `campaign`, `version`.",
     "annotator.standing": "An annotator was qualified, failed, paused or reinstated. `annotator`, `campaign`, `state`,"
-    " `reason`.",
+    " `reason` (empty where a person wrote it).",
     "annotator.retracted": "An annotator's answers no longer count. `annotator`, `snapshots`, `models`.",
     "batch.opened": "A batch of questions was opened. `batch`, `campaign`.",
     "batch.usable": "A batch has its minimum of judgements. `batch`, `campaign`, `judgements`.",

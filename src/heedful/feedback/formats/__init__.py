@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from heedful.errors import Problem
 from heedful.feedback.formats.best_of import BEST_OF
-from heedful.feedback.formats.completions import PROMPT_COMPLETION, UNPAIRED
+from heedful.feedback.formats.completions import LOGS, PROMPT_COMPLETION, UNPAIRED
 from heedful.feedback.formats.conversation_trees import CONVERSATION_TREES
 from heedful.feedback.formats.entries import Format
 from heedful.feedback.formats.fields import quoted
@@ -35,6 +35,7 @@ FORMATS: tuple[Format, ...] = (
     PROMPT_COMPLETION,
     LANGUAGE_MODELLING,
     PROMPT_ONLY,
+    LOGS,
 )
 
 _ALSO_CALLED = {"conversational": "preference"}

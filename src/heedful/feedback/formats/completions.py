@@ -1,11 +1,13 @@
-"""One completion a row: `prompt, completion` to imitate, and the same with a `label` (unpaired preference).
+"""One completion a row: `prompt, completion` to imitate, the same with a `label` (unpaired preference), and logs.
 
-A row to imitate becomes a demonstration; a labelled one a thumb, up or down.
+A row to imitate becomes a demonstration; a labelled one a thumb, up or down. A log (`format="logs"`, which is never
+guessed) is what a deployed model answered: nobody has judged it yet, and `policy` names the version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from heedful.feedback.formats import fields
 from heedful.feedback.formats.entries import Answer, Entry, Format, completion
@@ -32,5 +34,16 @@ def _unpaired(row: Row) -> Iterator[Entry]:
     yield Entry(prompt, (written,), "label", (Answer({"thumb": label}),), metadata)
 
 
+def _log(row: Row) -> Iterator[Entry]:
+    prompt = fields.prompt(row, may_be_empty=True)
+    written = completion(prompt, fields.reply(row, "completion"), fields.rest(row, "prompt", "completion", "policy"))
+    policy = fields.text(row, "policy") if "policy" in row.columns else DEPLOYED
+    yield Entry(prompt, (replace(written, policy=policy),))
+
+
+DEPLOYED = "deployed"
+"""The policy of logs that name none."""
+
+LOGS = Format("logs", (), _log)
 PROMPT_COMPLETION = Format("prompt-completion", (frozenset({"prompt", "completion"}),), _prompt_completion)
 UNPAIRED = Format("unpaired", (frozenset({"prompt", "completion", "label"}),), _unpaired)

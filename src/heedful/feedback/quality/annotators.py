@@ -49,7 +49,7 @@ class AnnotatorProfile:
     too_fast_share: float | None
     """The share of their timed answers that came sooner than the texts can be skimmed (see `pace`)."""
     pasted_share: float | None
-    """The share of their written texts whose metadata says `pasted`."""
+    """The share of their written texts of which more was pasted than typed, as the judging page counts it."""
     gold_right: int
     gold_seen: int
     """Gold items in the stream of work; a skip counts as seen and not right."""
@@ -133,4 +133,5 @@ def _gold(given: Sequence[Given], found: Evidence) -> tuple[int, int]:
 
 
 def _pasted(given: Given) -> bool:
-    return bool(given.answer.get("metadata", {}).get("pasted"))
+    signals = given.answer.get("metadata", {}).get("signals", {})
+    return bool(signals.get("pasted_characters", 0) > signals.get("typed_characters", 0))

@@ -23,6 +23,7 @@ from heedful.feedback.kind import skipped, withdrawn
 from heedful.feedback.steering import batch_ends as ends
 from heedful.feedback.steering.batch_ends import State
 from heedful.feedback.steering.moments import stamp
+from heedful.feedback.steering.tasks import CHAT
 from heedful.feedback.store import Store
 from heedful.records import Judgement, Metadata
 
@@ -197,7 +198,7 @@ def cancel(store: Store, batch_id: str, by: str = "") -> None:
 
 
 def _check(connection: Connection, campaign: str, ids: Sequence[str]) -> None:
-    known = rows_by(connection, _questions.c.id, ids, _questions.c.id, _questions.c.campaign)
+    known = rows_by(connection, _questions.c.id, ids, _questions.c.id, _questions.c.campaign, _questions.c.metadata)
     gold = rows_by(connection, steering_tables.gold.c.question_id, ids, steering_tables.gold.c.question_id)
     for name in ids:
         where = f'batch, question "{name}"'
@@ -205,6 +206,8 @@ def _check(connection: Connection, campaign: str, ids: Sequence[str]) -> None:
             raise Problem(f'there is no question "{name}"', where=where, mend="add the question first")
         if known[name].campaign != campaign:
             raise Problem(f'it is of the campaign "{known[name].campaign}"', where=where, mend="open a batch there")
+        if CHAT in known[name].metadata:
+            raise Problem("a turn of a live chat is judged there", where=where, mend="leave it out")
         if name in gold:
             raise Problem("a gold item is no work", where=where, mend="leave it out")
 

@@ -14,19 +14,20 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from heedful.errors import Problem
 from heedful.feedback import answers, campaigns, offers, rows, steering_tables, tables
 from heedful.feedback.campaigns import Assignment
 from heedful.feedback.kind import withdrawn
-from heedful.feedback.steering import batch_ends, chats, drafts, guidelines, stream
+from heedful.feedback.steering import batch_ends, drafts, guidelines, stream
 from heedful.feedback.steering.drafts import Draft
 from heedful.feedback.steering.gates import Situation, situation
-from heedful.feedback.steering.handing_in import hand_in
+from heedful.feedback.steering.handing_in import final, hand_in
+from heedful.feedback.steering.handing_in import take_back as taken_back
 from heedful.feedback.steering.moments import stamp
 from heedful.feedback.steering.standing import lock_annotator
-from heedful.feedback.steering.tasks import Answered, NoTask, Outcome, Reason, Task, Use
+from heedful.feedback.steering.tasks import CHAT, Answered, NoTask, Outcome, Reason, Task, Use
 from heedful.feedback.store import Store
 from heedful.records import Judgement
 
@@ -43,7 +44,7 @@ __all__ = [
     "history",
     "keep",
 ]
-__all__ += ["next_task", "submit", "undo"]
+__all__ += ["next_task", "submit", "take_back", "undo"]
 
 COUNTED = 100
 """So far `Task.remaining` counts what else is open."""
@@ -150,6 +151,16 @@ def undo(store: Store, annotator_id: str, judgement_id: str, new_id: str, now: f
         return _task(connection, who, again, stream.use_of(connection, row.id), held_before=True)
 
 
+def take_back(store: Store, judgement: Judgement, now: float | None = None) -> bool:
+    """Store an owner's withdrawal of somebody's answer, with all that follows; says whether it was new.
+
+    Raises:
+        Problem: what it supersedes is not the newest answer of that annotator to the question.
+    """
+    with store.writing() as connection:
+        return taken_back(connection, judgement, time.time() if now is None else now)
+
+
 def keep(store: Store, annotator_id: str, question_id: str, now: float | None = None) -> bool:
     """Extend the lease of a question that is being worked on; False when it is no longer held."""
     moment = time.time() if now is None else now
@@ -162,25 +173,27 @@ def keep(store: Store, annotator_id: str, question_id: str, now: float | None = 
 
 
 def give_back(store: Store, annotator_id: str, question_id: str) -> None:
-    """Give back a question that was only fetched ahead; nothing happens when it is no longer held."""
+    """Give back a question that was only fetched ahead; nothing happens when it is no longer held.
+
+    It is as if it had never been given: an answer to it is refused, or whoever fetches and gives back could collect
+    questions beyond overlap and budget and answer them all.
+    """
+    mine = (_assignments.c.question_id == question_id) & (_assignments.c.annotator_id == annotator_id)
     with store.writing() as connection:
         answers.lock_rows(connection, _questions, [question_id])
-        connection.execute(
-            update(_assignments)
-            .where(
-                _assignments.c.question_id == question_id,
-                _assignments.c.annotator_id == annotator_id,
-                _assignments.c.state == "leased",
-            )
-            .values(state="expired", leased_until=None)
-        )
+        held = mine & (_assignments.c.state == "leased")
+        answered = (_events.c.question_id == question_id) & (_events.c.annotator_id == annotator_id)
+        if connection.execute(select(_events.c.id).where(answered).limit(1)).first() is None:
+            connection.execute(delete(_assignments).where(held))
+        else:
+            connection.execute(update(_assignments).where(held).values(state="expired", leased_until=None))
 
 
 def history(store: Store, annotator_id: str, campaign: str | None = None, limit: int = 50) -> list[Answered]:
     """A person's own answers that stand, skips included, the newest first."""
     later, gold, states = _events.alias("later"), steering_tables.gold, steering_tables.campaigns
     query = (
-        select(_events, gold.c.use, states.c.state)
+        select(_events, gold.c.use, states.c.state, states.c.settings)
         .join(_questions, _questions.c.id == _events.c.question_id)
         .outerjoin(gold, gold.c.question_id == _questions.c.id)
         .outerjoin(states, states.c.name == _questions.c.campaign)
@@ -198,14 +211,11 @@ def history(store: Store, annotator_id: str, campaign: str | None = None, limit:
             found += [row for row in page if not withdrawn(row.answer)]
             page = connection.execute(query.where(_events.c.number < page[-1].number).limit(limit)).all()
         questions = answers.questions_by_id(connection, [row.question_id for row in found])
-    return [
-        Answered(
-            judgement=rows.judgement_of(row),
-            question=questions[row.question_id],
-            editable=row.use not in ("training", "exam") and row.state != "closed",
-        )
-        for row in found[:limit]
-    ]
+    return [Answered(rows.judgement_of(row), questions[row.question_id], _editable(row)) for row in found[:limit]]
+
+
+def _editable(row: Row[Any]) -> bool:
+    return not final(row.use, row.state, reveals=bool((row.settings or {}).get("reveal")), answer=row.answer)
 
 
 def _own(connection: Connection, annotator_id: str, judgement_id: str) -> Row[Any]:
@@ -239,7 +249,7 @@ def _task_in(connection: Connection, who: Situation, seed: int, now: float, besi
     if refused is not None:
         return refused
     mine = campaigns.held_by(connection, who.annotator_id, who.campaign, now)
-    mine = [held for held in mine if chats.KEY not in held.question.metadata]
+    mine = [held for held in mine if CHAT not in held.question.metadata]
     others = [held for held in mine if held.question.id not in besides]
     for held in others or (mine if len(mine) >= MOST_HELD else []):
         use = stream.use_of(connection, held.question.id)

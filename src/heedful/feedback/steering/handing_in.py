@@ -6,6 +6,7 @@ may have to be), the question, and last the campaign's sums.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, select
 from heedful.errors import Problem
 from heedful.feedback import answers, rows, steering_tables, tables
 from heedful.feedback.accounts import outbox
-from heedful.feedback.kind import withdrawn
+from heedful.feedback.kind import skipped, withdrawn
 from heedful.feedback.steering import batch_ends, drafts, gold, ledger
 from heedful.feedback.steering.gates import Situation, situation
 from heedful.feedback.steering.standing import Standing, after_gold, lock_annotator, qualify
@@ -68,6 +69,24 @@ def hand_in(connection: Connection, judgement: Judgement, now: float) -> Outcome
     return Outcome(new, asked.row.explanation, standing, right)
 
 
+def take_back(connection: Connection, judgement: Judgement, now: float) -> bool:
+    """Store an owner's withdrawal of somebody's answer; says whether it was new. What was earned stays earned.
+
+    Raises:
+        Problem: the answer is not the newest of that annotator to the question.
+    """
+    lock_annotator(connection, judgement.annotator_id)
+    batch_ids = batch_ends.lock(connection, batch_ends.running_with(connection, judgement.question_id))
+    before, _ = batch_ends.counts(connection, batch_ids)
+    new = answers.submit(connection, [judgement]) == 1
+    if new:
+        table = tables.questions
+        campaign = select(table.c.campaign).where(table.c.id == judgement.question_id)
+        _tell(connection, judgement, connection.execute(campaign).scalar_one())
+        batch_ends.tell(connection, batch_ids, before, now, may_end=False)
+    return new
+
+
 _theirs = (_assignments.c.question_id == _questions.c.id) & (_assignments.c.annotator_id == bindparam("annotator"))
 _ASKED: Select[Any] = (
     select(_questions, _assignments.c.shown.label("order"), _gold.c.use, _gold.c.answer, _gold.c.explanation)
@@ -91,19 +110,35 @@ def _asked(connection: Connection, judgement: Judgement) -> _Asked:
 def _refuse_change(connection: Connection, judgement: Judgement, asked: _Asked, who: Situation) -> None:
     """What is over stays as it is; an answer that is stored may come again.
 
-    An exam is written once, a closed campaign's answers are not changed, and in a closed conversation, whose versions
-    may have been told, there is no vote any more, not even a first one.
+    In a closed conversation, whose versions may have been told, there is no vote any more, not even a first one.
     """
-    changes, what = judgement.supersedes is not None, ""
-    if changes and who.state == "closed":
-        what = "the campaign is closed"
-    elif changes and asked.use in ("training", "exam"):
-        what = "this item is answered once"
-    elif CHAT in asked.row.metadata and _conversation_is_closed(connection, asked.row.metadata[CHAT]):
+    table, changes, what = tables.judgements, judgement.supersedes is not None, ""
+    if changes:
+        before = select(table.c.answer).where(table.c.id == judgement.supersedes)
+        answer = connection.execute(before).scalar() or {}
+        what = final(asked.use, who.state, reveals=who.settings.reveal, answer=answer)
+    if not what and CHAT in asked.row.metadata and _conversation_is_closed(connection, asked.row.metadata[CHAT]):
         what = "the conversation is closed"
-    table = tables.judgements
     if what and connection.execute(select(table.c.id).where(table.c.id == judgement.id)).first() is None:
         raise Problem(f"the answer cannot be changed: {what}", where=f'judgement "{judgement.id}"')
+
+
+def final(use: str | None, state: str | None, *, reveals: bool, answer: Mapping[str, Any]) -> str:
+    """Why an answer cannot be changed or taken back any more; empty where it can.
+
+    Args:
+        use: of a gold item; None for work.
+        state: of the campaign.
+        reveals: whether the campaign shows what others answered, once one has answered oneself.
+        answer: the one that would be changed; a skip reveals nothing.
+    """
+    if state == "closed":
+        return "the campaign is closed"
+    if use in ("training", "exam"):
+        return "this item is answered once"
+    if reveals and not skipped(answer) and not withdrawn(answer):
+        return "here one sees what others answered, once one has answered oneself"
+    return ""
 
 
 def _conversation_is_closed(connection: Connection, chat_id: object) -> bool:

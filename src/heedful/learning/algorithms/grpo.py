@@ -24,7 +24,7 @@ from heedful.learning.advantages import centre_in_group, over_tokens, standardis
 from heedful.learning.kl import k2, k3
 from heedful.learning.surrogates import clipped_surrogate, log_ratio, needed, observe
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Compute, Evaluation, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Evaluation, Metrics, Rollouts
 
 
 @dataclass(frozen=True)
@@ -70,32 +70,6 @@ class GRPO:
         advantages_B = relative(rewards_B, rollouts.group_B)
         return over_tokens(advantages_B, rollouts.mask_BT), over_tokens(rewards_B, rollouts.mask_BT)
 
-    def update(
-        self,
-        policy: Policy,
-        compute: Compute,
-        rollouts: Rollouts,
-        advantages_BT: Tensor,
-        returns_BT: Tensor,
-        *,
-        seed: int,
-        learning_rate_scale: float = 1.0,
-    ) -> Stats:
-        """Clipped policy gradient steps."""
-        return by_gradient(
-            policy,
-            compute,
-            rollouts,
-            advantages_BT,
-            returns_BT,
-            self.loss,
-            epochs=self.epochs,
-            minibatches=self.minibatches,
-            seed=seed,
-            learning_rate_scale=learning_rate_scale,
-            approx_kl_limit=self.approx_kl_limit,
-        )
-
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
@@ -128,3 +102,5 @@ class GRPO:
                 return weight_BT, mask_BT.sum()
             case "constant":
                 return weight_BT / self.constant_tokens, sequences
+
+    update = by_gradient

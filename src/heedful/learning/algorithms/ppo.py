@@ -19,7 +19,7 @@ from heedful.learning import masks
 from heedful.learning.advantages import gae, whiten
 from heedful.learning.surrogates import clipped_surrogate, log_ratio, needed, observe, value_loss
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Compute, Evaluation, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Evaluation, Metrics, Rollouts
 
 _CRITIC = "train with a critic (a value head), or choose an algorithm without one: rloo, grpo, reinforce"
 
@@ -65,32 +65,6 @@ class PPO:
             advantages_BT = whiten(advantages_BT, rollouts.mask_BT)
         return advantages_BT, returns_BT
 
-    def update(
-        self,
-        policy: Policy,
-        compute: Compute,
-        rollouts: Rollouts,
-        advantages_BT: Tensor,
-        returns_BT: Tensor,
-        *,
-        seed: int,
-        learning_rate_scale: float = 1.0,
-    ) -> Stats:
-        """Several epochs of minibatch steps on the clipped objective."""
-        return by_gradient(
-            policy,
-            compute,
-            rollouts,
-            advantages_BT,
-            returns_BT,
-            self.loss,
-            epochs=self.epochs,
-            minibatches=self.minibatches,
-            seed=seed,
-            learning_rate_scale=learning_rate_scale,
-            approx_kl_limit=self.approx_kl_limit,
-        )
-
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
@@ -114,3 +88,5 @@ class PPO:
                 "value_loss": (value_BT.sum(), count),
             },
         )
+
+    update = by_gradient

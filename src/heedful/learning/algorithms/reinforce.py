@@ -9,7 +9,7 @@ between steps; that a sample is part of its own baseline shortens the gradient b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from heedful.learning import masks
 from heedful.learning.advantages import reward_to_go
 from heedful.learning.surrogates import needed, observe
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Compute, Evaluation, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Evaluation, Metrics, Rollouts
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class REINFORCE:
     """Discount per token."""
     entropy_coefficient: float = 0.0
     """Weight of the bonus for entropy (summed over a completion's tokens)."""
+    epochs: ClassVar[int] = 1
+    minibatches: ClassVar[int] = 1
+    approx_kl_limit: ClassVar[float | None] = None
 
     def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """(advantages_BT, returns_BT): reward to go, with and without the baseline."""
@@ -46,31 +49,6 @@ class REINFORCE:
             advantages_BT = advantages_BT * torch.rsqrt(masks.variance(advantages_BT, mask_BT) + 1e-8)
         return advantages_BT, returns_BT
 
-    def update(
-        self,
-        policy: Policy,
-        compute: Compute,
-        rollouts: Rollouts,
-        advantages_BT: Tensor,
-        returns_BT: Tensor,
-        *,
-        seed: int,
-        learning_rate_scale: float = 1.0,
-    ) -> Stats:
-        """One step along the policy gradient."""
-        return by_gradient(
-            policy,
-            compute,
-            rollouts,
-            advantages_BT,
-            returns_BT,
-            self.loss,
-            epochs=1,
-            minibatches=1,
-            seed=seed,
-            learning_rate_scale=learning_rate_scale,
-        )
-
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
@@ -80,3 +58,5 @@ class REINFORCE:
         bonus_sum = masks.kept(evaluation.entropy_BT, mask_BT).sum()
         loss_sum = policy_sum - self.entropy_coefficient * bonus_sum
         return loss_sum, count, {**observe(evaluation, rollouts), "policy_loss": (policy_sum, count)}
+
+    update = by_gradient

@@ -18,7 +18,7 @@ from heedful.learning import masks
 from heedful.learning.advantages import leave_one_out, over_tokens
 from heedful.learning.surrogates import clipped_surrogate, log_ratio, needed, observe
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Compute, Evaluation, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Evaluation, Metrics, Rollouts
 
 
 @dataclass(frozen=True)
@@ -43,32 +43,6 @@ class RLOO:
         advantages_B = leave_one_out(rewards_B, rollouts.group_B)
         return over_tokens(advantages_B, rollouts.mask_BT), over_tokens(rewards_B, rollouts.mask_BT)
 
-    def update(
-        self,
-        policy: Policy,
-        compute: Compute,
-        rollouts: Rollouts,
-        advantages_BT: Tensor,
-        returns_BT: Tensor,
-        *,
-        seed: int,
-        learning_rate_scale: float = 1.0,
-    ) -> Stats:
-        """Policy gradient steps on whole completions."""
-        return by_gradient(
-            policy,
-            compute,
-            rollouts,
-            advantages_BT,
-            returns_BT,
-            self.loss,
-            epochs=self.epochs,
-            minibatches=self.minibatches,
-            seed=seed,
-            learning_rate_scale=learning_rate_scale,
-            approx_kl_limit=self.approx_kl_limit,
-        )
-
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
@@ -83,3 +57,5 @@ class RLOO:
         loss_sum = policy_B.sum() - self.entropy_coefficient * bonus_B.sum()
         observed = {**observe(evaluation, rollouts), **metrics, "policy_loss": (policy_B.sum(), real_B.sum())}
         return loss_sum, real_B.sum(), observed
+
+    update = by_gradient

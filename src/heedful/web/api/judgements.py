@@ -134,7 +134,7 @@ def withdraw(store: TheStore, person: Judge, id: IdInPath, sent: Withdrawal) -> 
     if before.annotator_id == person.annotator_id:
         desk.submit(store, made)
     else:
-        store.submit(made)
+        desk.take_back(store, made)
     return shapes.Judgement.model_validate(made)
 
 

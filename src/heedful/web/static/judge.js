@@ -32,7 +32,7 @@ const net = new NetState(waiting, say);
 
 let current = null; // {task, form, signals}: what is on the screen
 let last = null; // {id, question, found}: the newest answer of one's own
-let moving = false; // between two questions
+let moving = null; // the way to another question: {question} where that is known; a newer one overtakes an older
 
 // The form
 
@@ -83,24 +83,30 @@ async function put(found) {
 
 async function advance() {
   if (moving) return;
-  moving = true;
-  const slow = setTimeout(() => showWords("Fetching the next question …", ""), SLOW_MS);
+  const mine = moving = {};
+  const slow = setTimeout(() => { if (moving === mine) showWords("Fetching the next question …", ""); }, SLOW_MS);
   try {
     let found = await stream.next();
     clearTimeout(slow);
-    while (found.none?.reason === "guidelines") {
+    while (found.none?.reason === "guidelines" && moving === mine) {
       await mustRead(campaign, found.guidelines);
       found = await stream.next();
     }
-    if (found.task) await put(found);
+    if (moving !== mine) overtaken(found);
+    else if (found.task) await put(found);
     else await nothing(found.none);
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
-    away(failure);
+    if (moving === mine) away(failure);
   } finally {
     clearTimeout(slow);
-    moving = false;
+    if (moving === mine) moving = null;
   }
+}
+
+/** Keep for later what was fetched while an answer was taken back. */
+function overtaken({ task, ...rest }) {
+  if (task && task.question !== (moving ?? current?.task)?.question) stream.putBack({ task, ...rest });
 }
 
 let lookAgain = null;
@@ -193,9 +199,9 @@ at("reason").addEventListener("input", () => desk.changed());
 // Taking back and changing
 
 async function reopen(fetch) {
-  if (moving) return;
-  moving = true;
+  if (moving?.question) return;
   const { id, question, found, answer } = last;
+  moving = { question };
   try {
     let entry = waiting.take(id);
     if (!entry) {
@@ -214,8 +220,9 @@ async function reopen(fetch) {
     at("missing").textContent = words;
     if (!failure.passing) { last = null; enable(); }
   } finally {
-    moving = false;
+    moving = null;
   }
+  if (!current) advance();
 }
 
 at("undo").addEventListener("click", () => {
