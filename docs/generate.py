@@ -90,6 +90,18 @@ def source_map() -> str:
     return "```text\n" + "\n".join(lines) + "\n```"
 
 
+def folders() -> str:
+    """The folders of the package, each with its purpose and how many files it has."""
+    rows = ["| folder | files | what it is |", "|---|---|---|"]
+    for path in source_files():
+        folder = path.parent
+        if path.name == "__init__.py" and len(folder.relative_to(PACKAGE).parts) <= 1:
+            name = folder.relative_to(PACKAGE.parent).as_posix()
+            inside = sum(1 for other in source_files() if folder in other.parents)
+            rows.append(f"| [{name}](src/{name}) | {inside} | {purpose(path)} |")
+    return "\n".join(rows)
+
+
 def _entry(indent: str, name: str, text: str, *, column: int = 32, width: int = 118) -> list[str]:
     head = f"{indent}{name}".ljust(column - 1) + " "
     wrapped = textwrap.wrap(text, width - column) or [""]
@@ -239,7 +251,8 @@ def citation_rows() -> str:
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"source map": source_map},
+    "README.md": {"folders": folders},
+    "docs/source.md": {"source map": source_map},
     "docs/cli.md": {"project settings": project_settings, "verbs": verb_sections},
     "docs/metrics.md": {"learning metrics": metric_rows},
     "docs/papers.md": {"citations": citation_rows},

@@ -59,7 +59,7 @@ def test_generated_parts_are_up_to_date(name: str) -> None:
 
 
 def test_the_source_map_has_every_file_with_its_purpose() -> None:
-    shown = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- generated: source map -->")[2]
+    shown = (DOCS / "source.md").read_text(encoding="utf-8").partition("<!-- generated: source map -->")[2]
     tracked = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "src/heedful"], capture_output=True, text=True, check=True
     ).stdout.split()
