@@ -32,18 +32,18 @@ def test_logs_are_queued_by_doubt_and_novelty(make_project: Make, tmp_path: Path
     assert sorted(log.metadata["user"] for log in store.completions(policy="canary")) == list(range(0, 40, 4))
     assert store.questions(kind="demonstration", ids=None, campaign="logs") == [], "a log is not to be imitated"
     with pytest.raises(Problem, match="the project has none"):
-        queue.run(settings(queue.Config, folder, policy="live"))
+        queue.run(queue.Config(folder, policy="live"))
     collect.run(settings(collect.Config, folder, campaign="first", questions=60))
     judge.run(judge.Config(folder, by=f"{folder.parent / 'rewards.py'}:score"))
     for seed in (1, 2):
         reward.run(settings(reward.Config, folder, seed=seed))
     with pytest.raises(Problem, match='no answer of "nobody"'):
-        queue.run(settings(queue.Config, folder, policy="nobody"))
-    assert queue.run(settings(queue.Config, folder, policy="live", questions=10, random_share=0.2)) == 10
+        queue.run(queue.Config(folder, policy="nobody"))
+    assert queue.run(queue.Config(folder, policy="live", questions=10, random_share=0.2)) == 10
     asked = store.questions("logs-live")
     assert Counter(question.selection for question in asked) == {"random": 2, "active_queue": 8}
     assert all(question.kind == "label" and question.propensity for question in asked)
     assert {log.policy for question in asked for log in store.completions(question.completion_ids)} == {"live"}
-    assert queue.run(settings(queue.Config, folder, policy="live", questions=100)) == 20, "what was asked is not again"
+    assert queue.run(queue.Config(folder, policy="live", questions=100)) == 20, "what was asked is not again"
     with pytest.raises(Problem, match="30 were asked about already"):
-        queue.run(settings(queue.Config, folder, policy="live"))
+        queue.run(queue.Config(folder, policy="live"))

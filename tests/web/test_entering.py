@@ -123,7 +123,7 @@ def test_nobody_is_sent_to_another_site(path: str, kept: str) -> None:
 
 def test_trying_passwords_and_links_is_slowed_down(store: Store, tmp_path: Path) -> None:
     account(store)
-    settings = ServerSettings(public_url="http://testserver", login_rate="3 per minute")
+    settings = ServerSettings(public_url="http://testserver", login_rate="3 per day")
     app = create_app(store, settings, tmp_path)
     ours = {"Origin": "http://testserver"}
 

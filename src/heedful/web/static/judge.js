@@ -25,7 +25,7 @@ const at = (id) => document.getElementById(id);
 const campaign = at("desk").dataset.campaign;
 
 const waiting = new Waiting();
-const stream = new Stream(campaign, () => [current?.task.question, ...waiting.all.map((entry) => entry.question)].filter(Boolean));
+const stream = new Stream(campaign, () => [current?.task.question, moving?.question, ...waiting.all.map((entry) => entry.question)].filter(Boolean));
 const pace = new Pace();
 const thread = new Thread(say);
 const net = new NetState(waiting, say);
@@ -86,15 +86,15 @@ async function advance() {
   const mine = moving = {};
   const slow = setTimeout(() => { if (moving === mine) showWords("Fetching the next question …", ""); }, SLOW_MS);
   try {
-    let found = await stream.next();
+    const wanted = () => moving === mine;
+    let found = await stream.next(wanted);
     clearTimeout(slow);
-    while (found.none?.reason === "guidelines" && moving === mine) {
+    while (found?.none?.reason === "guidelines") {
       await mustRead(campaign, found.guidelines);
-      found = await stream.next();
+      found = await stream.next(wanted);
     }
-    if (moving !== mine) overtaken(found);
-    else if (found.task) await put(found);
-    else await nothing(found.none);
+    if (found?.task) await put(found);
+    else if (found) await nothing(found.none);
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
     if (moving === mine) away(failure);
@@ -102,11 +102,6 @@ async function advance() {
     clearTimeout(slow);
     if (moving === mine) moving = null;
   }
-}
-
-/** Keep for later what was fetched while an answer was taken back. */
-function overtaken({ task, ...rest }) {
-  if (task && task.question !== (moving ?? current?.task)?.question) stream.putBack({ task, ...rest });
 }
 
 let lookAgain = null;

@@ -26,10 +26,21 @@ export class Stream {
     return found.task && holding.includes(found.task.question) ? { none: { reason: "nothing_left", message: "" } } : found;
   }
 
-  /** The next {task, guidelines} or {none, guidelines}; throws a Failure when it has to be fetched and cannot be. */
-  async next() {
+  /**
+   * The next {task, guidelines} or {none, guidelines}; null when it is no longer `wanted()` once it is there, and then
+   * it comes next. Throws a Failure when it has to be fetched and cannot be.
+   */
+  async next(wanted) {
     if (!this.#ahead.length && this.#filling) await this.#filling;
-    return this.#ahead.shift() ?? this.#fetch();
+    if (!wanted()) return null;
+    const found = this.#ahead.shift() ?? await this.#fetch();
+    const name = found.task?.question;
+    if (!wanted()) {
+      if (name && ![...this.busy(), ...this.questions].includes(name)) this.putBack(found);
+      return null;
+    }
+    this.#ahead = this.#ahead.filter((other) => other.task.question !== name);
+    return found;
   }
 
   /** Put a task back: it comes next. */
