@@ -6,13 +6,13 @@ being trained, log pi_old under the policy that acted, log pi_ref under the froz
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from heedful.learning import masks
-from heedful.learning.kl import k1, k3
+from heedful.learning.kl import k1, k3, leashed_logprobs
 from heedful.rollouts import Metrics, Rollouts, Stats
 
 METRICS: dict[str, str] = {
@@ -20,17 +20,33 @@ METRICS: dict[str, str] = {
     "kl_k3": "mean over sequences of sum_t k3, k3 = u - 1 - log u with u = pi_ref / pi_old; never negative",
     "kl_coefficient": "the coefficient of the KL leash with which the rewards of this step were shaped",
     "entropy": "mean over tokens of the policy's entropy while it is updated; nats per token",
+    "reference_nll": "mean over sequences of -mean_t log pi_ref: how odd the reference finds it; nats per token",
+    "reference_nll_std": "population standard deviation over sequences of the same",
+    "repetition": "mean over completions of the share of word trigrams that stood in the completion before",
     "score": "mean over sequences of the reward model's (proxy) score",
+    "score_std": "population standard deviation over sequences of the same",
+    "check_score": "mean score of completions of prompts that are not trained on, by the same scorer",
+    "held_out_score": "the same by a scorer of other judgements, which the policy is not trained against",
+    "check_score_se": "standard error over completions of check_score; held_out_score_se likewise",
+    "held_out_score_se": "standard error over completions of held_out_score",
+    "check_gold": "the same by the true score, in worlds that have one",
     "gold": "mean over sequences of the true score, in worlds that have one; never trained on",
     "reward": "mean over sequences of sum_t r_t, the score after shaping (KL, penalties)",
     "approx_kl": "mean over tokens of (log pi - log pi_old)^2 / 2 during the update; nats per token",
-    "clip_fraction": "share of the terms (tokens; sequences for RLOO) whose clipped loss is the larger one",
-    "ratio_mean": "mean over tokens (sequences for RLOO) of pi / pi_old during the update",
-    "ratio_max": "largest pi / pi_old of a token (sequence for RLOO) seen during the update",
+    "clip_fraction": "share of the terms (tokens; sequences for RLOO, GSPO) whose clipped loss is the larger one",
+    "ratio_mean": "mean over tokens (sequences for RLOO, GSPO) of pi / pi_old during the update",
+    "ratio_max": "largest pi / pi_old of a token (sequence for RLOO, GSPO) seen during the update",
     "value_loss": "mean over tokens of max((V - R)^2, (V_clipped - R)^2) / 2",
     "explained_variance": "1 - var(R - V_old) / var(R) over tokens, before the update; left out where var(R) = 0",
     "policy_loss": "mean of the policy's part of the loss, normalised as the algorithm does",
-    "kl_loss": "mean of the KL term inside the loss (GRPO), before its coefficient",
+    "kl_loss": "mean of the KL term inside the loss, before its coefficient",
+    "entropy_loss": "mean of the entropy term added to the loss, before its coefficient: the entropy, negative",
+    "pretraining_loss": "mean over the tokens of the pretraining text mixed in (PPO-ptx) of -log pi; nats per token",
+    "informative_fraction": "share of the completions whose prompt has differing rewards (DAPO); only these are used",
+    "step_kl": "mean over tokens of KL(pi_old || pi) of TRPO's step; 0 where none was taken; nats per token",
+    "step_accepted": "1 where TRPO's line search found a step within the bound that improves, else 0",
+    "step_trials": "how many steps TRPO's line search tried",
+    "surrogate_gain": "mean over tokens of A * (pi / pi_old - 1) after TRPO's step",
     "gradient_norm": "mean over optimiser steps of the gradient's 2-norm, before clipping",
     "length": "mean over sequences of the number of tokens",
     "finished_fraction": "share of the sequences that ended by themselves, not at the length limit",
@@ -86,19 +102,37 @@ def describe(rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor) -> S
     stats = {"length": float(mask_BT.sum()) / len(rollouts)}
     if rollouts.ref_logprobs_BT is not None:
         for name, estimator in (("kl", k1), ("kl_k3", k3)):
-            kl_BT = masks.kept(estimator(rollouts.logprobs_BT, rollouts.ref_logprobs_BT), mask_BT)
+            kl_BT = masks.kept(estimator(leashed_logprobs(rollouts), rollouts.ref_logprobs_BT), mask_BT)
             stats[name] = float(kl_BT.sum()) / len(rollouts)
+        nll_B = -masks.kept(rollouts.ref_logprobs_BT, mask_BT).sum(1) / mask_BT.sum(1).clamp(min=1)
+        stats["reference_nll"] = float(nll_B.double().mean())
+        stats["reference_nll_std"] = float(nll_B.double().std(correction=0))
+    if rollouts.completions:
+        stats["repetition"] = repetition(rollouts.completions)
     if rollouts.sampler_logprobs_BT is not None:
         gap_BT = (rollouts.logprobs_BT - rollouts.sampler_logprobs_BT).abs()
         stats["sampler_gap"] = float(masks.mean(gap_BT, mask_BT))
     for name, value_B in _per_sequence(rollouts).items():
         stats[name] = float(value_B.double().mean())
+    if rollouts.scores_B is not None:
+        stats["score_std"] = float(rollouts.scores_B.double().std(correction=0))
     if rollouts.values_BT is not None:
         explained = explained_variance(rollouts.values_BT, returns_BT, mask_BT)
         stats |= {} if explained is None else {"explained_variance": explained}
     stats["advantage_mean"] = float(masks.mean(advantages_BT, mask_BT))
     stats["advantage_std"] = float(masks.variance(advantages_BT, mask_BT).sqrt())
     return stats
+
+
+def repetition(completions: Sequence[str]) -> float:
+    """Mean over completions of the share of word trigrams that stood in the same completion before; 0 without any."""
+    shares = []
+    for text in completions:
+        words = text.split()
+        trigrams = [tuple(words[at : at + 3]) for at in range(len(words) - 2)]
+        if trigrams:
+            shares.append(1 - len(set(trigrams)) / len(trigrams))
+    return sum(shares) / len(shares) if shares else 0.0
 
 
 def explained_variance(values_BT: Tensor, returns_BT: Tensor, mask_BT: Tensor) -> float | None:

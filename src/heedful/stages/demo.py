@@ -133,7 +133,7 @@ def _show(project: Project) -> None:
     ]
     show("Versions (95 % intervals)", turned[0], turned[1:])
     say(LEGEND, style="dim")
-    budget = max(item.record["settings"]["leash"]["budget"] for item in past if item.stage == "improve")
+    budget = max(item.record["settings"]["monitors"]["kl"] for item in past if item.stage == "improve")
     say(f"The KL budget is {budget:g} nats.")
     start = project.policy_named("start").id
     for item in evaluations:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-
-import torch
 
 from heedful.compute.devices import choose_device
 from heedful.compute.local import LocalCompute
@@ -22,16 +20,17 @@ from heedful.language.sampling import Sampling
 from heedful.learning.algorithms import Algorithms
 from heedful.learning.improve import improve
 from heedful.learning.kl import AdaptiveKL, FixedKL, KLController
+from heedful.learning.monitors import Limits, Watch
 from heedful.learning.schedules import schedule
 from heedful.records import Model
-from heedful.reward.completions import LearnedReward
-from heedful.reward.rules import FunctionReward, load_function, source_hash
+from heedful.reward.rules import source_hash
 from heedful.reward.shaping import Shaping
-from heedful.rollouts import Reward, Rollouts, Stateful, Stats
+from heedful.rollouts import Reward, Stateful, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
+from heedful.stages import scoring
+from heedful.stages.checking import Check, kept_for_checks
 from heedful.stages.console import progress, say
-from heedful.stages.measuring import true_score
 from heedful.stages.project import Project
 from heedful.stages.versions import automatic_rate, keep_policy, load_policy, load_reward, start_computing
 
@@ -50,8 +49,6 @@ class Leash:
     """KL per completion, in nats, that the coefficient is adapted to; 0 keeps the coefficient fixed."""
     horizon: float = 10_000.0
     """How slowly it adapts, in episodes."""
-    budget: float = 20.0
-    """Training stops when the KL of a batch exceeds this many nats per completion."""
 
     def controller(self) -> KLController:
         """The controller for these settings."""
@@ -87,6 +84,11 @@ class Config:
     """Of the policy; 0 chooses by the model's size."""
     critic_learning_rate: float = 0.0
     """Of the critic; 0 chooses by its size."""
+    monitors: Limits = field(default_factory=Limits)
+    check_every: int = 10
+    """Steps between looks at prompts that are not trained on; 0: never. The best one's weights are kept."""
+    validator: str = ""
+    """A reward model of other judgements, or a function as FILE.py:NAME, whose score is watched beside the reward's."""
     critic: Literal["reward", "policy"] = "reward"
     """What the critic begins from: the reward model, or the policy with a head of zeros."""
     missing_stop_penalty: float = 1.0
@@ -115,7 +117,7 @@ def run(config: Config, *, name: str = "") -> Model:
     """
     project = Project.open(config.project)
     begin, new = project.policy_named(config.policy).id, project.next_id("policy")
-    reward = config.reward_function or _newest_reward(project, config.reward)
+    reward = config.reward_function or scoring.newest_reward(project, config.reward)
     facts = {"policy": begin, "version": new, "reward": reward, "reference": project.policy_named(config.reference).id}
     facts["function"] = source_hash(config.reward_function)
     current = project.begin("improve", config, name=name, restart=config.restart, **facts)
@@ -149,22 +151,12 @@ def run(config: Config, *, name: str = "") -> Model:
     stopped = current.record.get("stopped")
     if stopped:
         say(f"Stopped after {stopped['step'] + 1} steps: {stopped['reason']}.")
-    say(f"{record.id}: KL {stats['kl']:.2f} nats from {facts['reference']}, score {stats['score']:+.2f}.")
+    if back := current.record.get("rolled_back"):
+        say(f"Went back to the best check, after {back['step'] + 1} steps (score {back['score']:+.2f}).")
+    else:
+        say(f"{record.id}: KL {stats['kl']:.2f} nats from {facts['reference']}, score {stats['score']:+.2f}.")
     current.finish({"version": record.id, "last": stats, "stopped": stopped})
     return record
-
-
-def _newest_reward(project: Project, wanted: str) -> str:
-    if wanted != "newest":
-        return project.model(wanted).id
-    rewards = project.store.models("reward")
-    if not rewards:
-        raise Problem(
-            "there is no reward model yet",
-            where=str(project.folder),
-            mend="train one with `heedful reward`, or name a function with --reward-function FILE.py:NAME",
-        )
-    return rewards[-1].id
 
 
 def _train(
@@ -176,15 +168,28 @@ def _train(
     judge: ScalarModel | None,
 ) -> Stats:
     critic = _critic(config, model, judge) if config.algorithm == "ppo" else None
-    shaping = _shaping(config, model, judge)
-    state: dict[str, Stateful] = {"policy": model, "shaping": shaping}
+    by_text = bool(config.sampling.stop)
+    scorer = scoring.scorer(judge, config.reward_function, model, by_text=by_text, gold=bool(config.world))
+    shaping = Shaping(scorer, config.leash.controller(), missing_stop_penalty=config.missing_stop_penalty)
+    watch = Watch(config.monitors)
+    policy = LanguagePolicy(model, temperature=config.sampling.temperature, critic=critic)
+    acting = _acting(project, config, current, model, reference)
+    acting, check = _checks(project, config, current, policy, acting, scorer)
+    state: dict[str, Stateful] = {"policy": model, "shaping": shaping, "watch": watch}
     if critic is not None:
         state["critic"] = critic
+    if check is not None:
+        state["check"] = check
     label = f"{config.algorithm.upper()} improves {current.record['inputs']['policy']}"
     with progress(label, config.steps, done=current.resume()[0]) as advance:
-        return improve(
-            LanguagePolicy(model, temperature=config.sampling.temperature, critic=critic),
-            _acting(project, config, current, model, reference),
+
+        def on_step(step: int, stats: Stats) -> Stats:
+            advance(metrics={key: stats[key] for key in ("score", "kl", "length")})
+            return check(step) if check is not None else {}
+
+        stats = improve(
+            policy,
+            acting,
             shaping,
             config.algorithms.named(config.algorithm),
             _compute(config, model, critic),
@@ -194,9 +199,33 @@ def _train(
             state=state,
             schedule=schedule("linear", config.steps),
             checkpoint_every=config.checkpoint_every,
-            on_step=lambda _step, stats: advance(metrics={key: stats[key] for key in ("score", "kl", "length")}),
-            stop=_budget(config.leash.budget),
+            on_step=on_step,
+            stop=watch.stop,
         )
+    current.note(alarms=[dataclasses.asdict(alarm) for alarm in watch.alarms])
+    if current.record.get("stopped") and check is not None and check.best is not None:
+        check.go_back()
+        current.note(rolled_back={"step": check.step, "score": check.best})
+    return stats
+
+
+def _checks(
+    project: Project, config: Config, current: Run, policy: LanguagePolicy, acting: Acting, scorer: Reward
+) -> tuple[Acting, Check | None]:
+    """(how training prompts are answered, what looks at the others)."""
+    training, checks = kept_for_checks(acting.prompts) if config.check_every else (acting.prompts, [])
+    if not checks:
+        return acting, None
+    looking = dataclasses.replace(
+        acting,
+        prompts=checks,
+        prompts_per_step=len(checks),
+        completions_per_prompt=1,
+        seed=seed_of(config.seed, "check"),
+    )
+    validator = scoring.validator(project, config.validator, policy.model, by_text=bool(config.sampling.stop))
+    check = Check(policy, looking, scorer, validator, current.folder, config.check_every)
+    return dataclasses.replace(acting, prompts=training), check
 
 
 def _compute(config: Config, model: LanguageModel, critic: ScalarModel | None) -> LocalCompute:
@@ -208,16 +237,6 @@ def _compute(config: Config, model: LanguageModel, critic: ScalarModel | None) -
         rates.append((critic.parameters(), rate))
     compute.prepare(rates)
     return compute
-
-
-def _shaping(config: Config, model: LanguageModel, judge: ScalarModel | None) -> Shaping:
-    """The score, under the leash."""
-    scorer = FunctionReward(load_function(config.reward_function)) if judge is None else _learned(config, judge, model)
-    return Shaping(
-        _with_gold(scorer) if config.world else scorer,
-        config.leash.controller(),
-        missing_stop_penalty=config.missing_stop_penalty,
-    )
 
 
 def _acting(project: Project, config: Config, current: Run, model: LanguageModel, reference: LanguageModel) -> Acting:
@@ -240,28 +259,3 @@ def _critic(config: Config, model: LanguageModel, judge: ScalarModel | None) -> 
     if judge is None or config.critic == "policy" or fingerprint(judge.tokenizer) != fingerprint(model.tokenizer):
         return ScalarModel(model, zero=True)
     return copy.deepcopy(judge)
-
-
-def _learned(config: Config, judge: ScalarModel, model: LanguageModel) -> Reward:
-    judge.requires_grad_(requires_grad=False)
-    return LearnedReward(judge, model.tokenizer, by_text=bool(config.sampling.stop))
-
-
-def _with_gold(scorer: Reward) -> Reward:
-    """Also attach the playground's true score, to be logged."""
-
-    def scored(rollouts: Rollouts) -> Rollouts:
-        pairs = zip(rollouts.prompts, rollouts.completions, strict=True)
-        gold_B = torch.tensor([true_score(prompt, text) for prompt, text in pairs], device=rollouts.mask_BT.device)
-        return scorer(rollouts).with_(gold_B=gold_B)
-
-    return scored
-
-
-def _budget(nats: float) -> Callable[[int, Mapping[str, float]], str | None]:
-    """Stops when a batch's KL leaves the budget."""
-
-    def stop(_step: int, stats: Mapping[str, float]) -> str | None:
-        return f"KL {stats['kl']:.1f} is over the budget of {nats:g} nats" if stats["kl"] > nats else None
-
-    return stop

@@ -35,18 +35,7 @@ from heedful.records import Model
 from heedful.stages.console import say
 from heedful.stages.history import Past, closing_rows, finished_runs, interval
 from heedful.stages.project import Project
-
-CURVES = {
-    "score": "learned score",
-    "gold": "true score",
-    "kl": "KL, nats per completion",
-    "length": "tokens per completion",
-    "entropy": "entropy, nats per token",
-    "clip_fraction": "share of clipped tokens",
-    "explained_variance": "variance explained by the critic",
-    "sampler_gap": "sampler/trainer gap, nats per token",
-}
-"""Metrics drawn for every improving run, where they were logged."""
+from heedful.stages.training_curves import training
 
 SCORES = (("gold", "true score"), ("learned", "learned score"))
 DISTANCE = "sqrt(KL) from the start"
@@ -96,7 +85,7 @@ def compose(project: Project, past: Sequence[Past]) -> Report:
         sections.append(_scores(evaluations, [item for item in past if item.stage == "improve"]))
     improving = [item for item in past if item.stage == "improve"]
     if improving:
-        sections.append(Section("Training curves", [_curves(item) for item in improving]))
+        sections.append(Section("Training curves", [block for item in improving for block in training(item)]))
     if rewards:
         sections.append(_rewards(rewards))
     if evaluations and evaluations[-1].result["samples"]:
@@ -207,17 +196,6 @@ def _scores_in_training(item: Past) -> LinePlot:
         Series(label, x, [line[metric] - steps[0][metric] for line in steps], joined=False) for metric, label in names
     ]
     return LinePlot(f"{item.name}, step by step", series, DISTANCE, "change since the first step")
-
-
-def _curves(item: Past) -> Grid:
-    """The metrics of an improving run, small plots."""
-    plots = []
-    for name, label in CURVES.items():
-        points = [(line["step"], line[name]) for line in item.metrics if name in line]
-        if points:
-            x, y = [float(step) for step, _ in points], [value for _, value in points]
-            plots.append(LinePlot(f"{item.name}: {label}", [Series(label, x, y)], "step", label))
-    return Grid(plots)
 
 
 def _rewards(rewards: Sequence[Past]) -> Section:

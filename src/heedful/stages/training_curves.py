@@ -1,0 +1,51 @@
+"""How an improving run went, for the report: its curves, and the alarms that its monitors sounded."""
+
+from __future__ import annotations
+
+from heedful.evaluation.blocks import Block, Column, Grid, LinePlot, Series, Table
+from heedful.stages.history import Past
+
+CURVES = {
+    "score": "learned score",
+    "check_score": "learned score of prompts that are not trained on",
+    "held_out_score": "score by other judgements",
+    "gold": "true score",
+    "kl": "KL, nats per completion",
+    "length": "tokens per completion",
+    "entropy": "entropy, nats per token",
+    "repetition": "share of repeated trigrams",
+    "reference_nll": "oddity to the reference, nats per token",
+    "clip_fraction": "share of clipped tokens",
+    "explained_variance": "variance explained by the critic",
+    "sampler_gap": "sampler/trainer gap, nats per token",
+}
+"""Metrics drawn for every improving run, where they were logged."""
+
+BAND = 1.96
+"""Standard errors on each side of a curve that has some."""
+
+
+def training(item: Past) -> list[Block]:
+    """The curves of a run, and a table of its alarms where there were any."""
+    alarms = item.record.get("alarms", [])
+    plots = [plot for name, label in CURVES.items() if (plot := _curve(item, name, label)) is not None]
+    if not alarms:
+        return [Grid(plots)]
+    rows = [[float(alarm["step"]), alarm["monitor"].replace("_", " "), alarm["words"]] for alarm in alarms]
+    columns: list[Column | str] = [Column("step", digits=0), "monitor", "what it means"]
+    stopped, back = item.record.get("stopped"), item.record.get("rolled_back")
+    ending = f" The run was ended at step {stopped['step']}." if stopped else " The run went on."
+    ending += f" The version has the weights of step {back['step']}, the best check." if back else ""
+    return [Grid(plots), Table(columns, rows, f"Alarms of {item.name}.{ending}")]
+
+
+def _curve(item: Past, name: str, label: str) -> LinePlot | None:
+    lines = [line for line in item.metrics if name in line]
+    if not lines:
+        return None
+    x, y = [float(line["step"]) for line in lines], [line[name] for line in lines]
+    errors = [BAND * line.get(f"{name}_se", 0.0) for line in lines]
+    low = [value - error for value, error in zip(y, errors, strict=True)] if any(errors) else None
+    high = [value + error for value, error in zip(y, errors, strict=True)] if any(errors) else None
+    caption = "95 % interval over completions." if any(errors) else ""
+    return LinePlot(f"{item.name}: {label}", [Series(label, x, y, low, high)], "step", label, caption)
