@@ -16,9 +16,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache
 
 from heedful.errors import Problem
+from heedful.language.engines.encoder_decoder import sample_in_batches
+from heedful.language.engines.llama import LlamaDecoder, understands
+from heedful.language.engines.slots import Slots
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sample, Sampling, choose
 from heedful.seeds import generator
@@ -32,54 +35,6 @@ DROP_SHARE = 1 / 8
 
 OnToken = Callable[[int, int], None]
 """Told (number of the prompt, token) as soon as a token is drawn; what it raises ends the sampling."""
-
-
-class _Slots(DynamicLayer):  # type: ignore[misc] # transformers' cache classes are untyped
-    """One layer's keys and values in a buffer of fixed size; `origin` and `filled` bound the columns in use."""
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        self.capacity, self.origin, self.filled = capacity, 0, 0
-        self.is_initialized = False
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        rows, heads, _, width = key_states.shape
-        self.keys = key_states.new_zeros(rows, heads, self.capacity, width)
-        self.values = value_states.new_zeros(rows, heads, self.capacity, value_states.shape[-1])
-        self.is_initialized = True
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        end = self.filled + key_states.shape[-2]
-        self.keys[:, :, self.filled : end] = key_states
-        self.values[:, :, self.filled : end] = value_states
-        self.filled = end
-        return self.keys[:, :, self.origin : end], self.values[:, :, self.origin : end]
-
-    def get_seq_length(self) -> int:
-        return self.filled - self.origin
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.filled - self.origin + query_length, 0
-
-    def move_left(self) -> None:
-        """Forget the columns before `origin`, and so make room on the right."""
-        for store in (self.keys, self.values):
-            store[:, :, : self.filled - self.origin] = store[:, :, self.origin : self.filled].clone()
-        self.filled -= self.origin
-        self.origin = 0
-
-    def keep(self, rows: Tensor) -> None:
-        """Keep only some rows."""
-        self.keys, self.values = self.keys[rows], self.values[rows]
-
-    def lay(self, rows: Tensor, source: _Slots, source_rows: Tensor) -> None:
-        """Copy whole rows of another cache so that they end at this cache's last column."""
-        width = source.filled
-        at = slice(self.filled - width, self.filled)
-        self.keys[rows, :, at] = source.keys[source_rows, :, :width]
-        self.values[rows, :, at] = source.values[source_rows, :, :width]
 
 
 @dataclass
@@ -119,6 +74,8 @@ class LocalSampler:
         """
         for number, prompt in enumerate(prompts):
             self._check(number, prompt, settings)
+        if self.model.encoder_decoder:
+            return sample_in_batches(self.model, prompts, settings, seeds, self.rows, on_token)
         return _Batch(self.model, prompts, settings, seeds, self.rows, on_token).run() if prompts else []
 
     def _check(self, number: int, prompt: Sequence[int], settings: Sampling) -> None:
@@ -149,6 +106,7 @@ class _Batch:
         on_token: OnToken | None,
     ) -> None:
         self.model, self.prompts, self.settings, self.seeds = model, prompts, settings, seeds
+        self.decoder = LlamaDecoder(model) if understands(model) else None
         self.told = on_token or (lambda _index, _token: None)
         # Longest first: the first prompts set the shared column, and later ones are short enough to be laid in.
         self.waiting = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
@@ -189,7 +147,7 @@ class _Batch:
     def _row(self, index: int) -> _Row:
         return _Row(index, generator(self.seeds[index], "tokens").random(self.settings.max_new_tokens))
 
-    def _prefill(self, indices: list[int], capacity: int) -> tuple[list[_Slots], Tensor, Tensor, Tensor]:
+    def _prefill(self, indices: list[int], capacity: int) -> tuple[list[Slots], Tensor, Tensor, Tensor]:
         """Forward the distinct prompts among `indices` once, padded on the left.
 
         Returns:
@@ -204,7 +162,7 @@ class _Batch:
             ids_UP[row, width - len(prompt) :] = torch.tensor(prompt)
             mask_UC[row, width - len(prompt) : width] = True
         mask_UC = mask_UC.to(self.model.device)
-        layers = [_Slots(capacity) for _ in range(self.model.layers)]
+        layers = [Slots(capacity) for _ in range(self.model.layers)]
         logits_UV = self.model.next_logits(
             ids_UP.to(self.model.device),
             mask_UC[:, :width],
@@ -251,11 +209,8 @@ class _Batch:
         keep = [place for place in range(len(self.rows)) if place not in gone]
         keep_B = torch.tensor(keep, dtype=torch.long, device=self.model.device)
         self.rows = [self.rows[place] for place in keep]
-        self.mask_BC, self.positions_B, self.tokens_B = (
-            self.mask_BC[keep_B],
-            self.positions_B[keep_B],
-            self.tokens_B[keep_B],
-        )
+        self.mask_BC, self.positions_B = self.mask_BC[keep_B], self.positions_B[keep_B]
+        self.tokens_B = self.tokens_B[keep_B]
         for layer in self.layers:
             layer.keep(keep_B)
 
@@ -264,9 +219,13 @@ class _Batch:
         self._make_room()
         origin, column = self.layers[0].origin, self.layers[0].filled
         self.mask_BC[:, column] = True
-        self.logits_BV = self.model.next_logits(
-            self.tokens_B[:, None], self.mask_BC[:, origin : column + 1], self.positions_B[:, None], self.cache
-        )
+        mask_BC = self.mask_BC[:, origin : column + 1]
+        if self.decoder is not None:
+            self.logits_BV = self.decoder.next_logits(self.tokens_B, self.positions_B, mask_BC, self.layers)
+        else:
+            self.logits_BV = self.model.next_logits(
+                self.tokens_B[:, None], mask_BC, self.positions_B[:, None], self.cache
+            )
         self.positions_B = self.positions_B + 1
 
     def _make_room(self) -> None:
