@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -54,7 +54,8 @@ class Rollouts:
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     """Whatever else belongs to a row, each with leading dimension B: `kl_coefficient_B`, the coefficient of the KL
     leash that shaped the rewards; `last_values_B`, the critic's value after the last step of behaviour that was cut
-    off from outside."""
+    off from outside; `bare_logprobs_BT`, where a rule restricts the policy: the log-probabilities without it, whose KL
+    the leash pays for."""
 
     def __len__(self) -> int:
         return int(self.mask_BT.shape[0])
@@ -97,6 +98,33 @@ class Policy(Protocol):
     def parameters(self) -> Iterable[torch.nn.Parameter]:
         """All trainable parameters."""
         ...
+
+
+@runtime_checkable
+class Distributions(Protocol):
+    """A policy that can also show from what it chose: what a bound on the KL needs."""
+
+    def evaluate(self, rollouts: Rollouts) -> Evaluation:
+        """See `Policy.evaluate`."""
+        ...
+
+    def parameters(self) -> Iterable[torch.nn.Parameter]:
+        """See `Policy.parameters`."""
+        ...
+
+    def distributions(self, rollouts: Rollouts) -> Tensor:
+        """What describes the distribution at each step, (B, T, K), twice differentiable; masked positions may hold
+        anything. For tokens: their log-probabilities, K = V. Whoever calls it decides how many rows fit into memory."""
+        ...
+
+    def divergence(self, old_BTK: Tensor, new_BTK: Tensor) -> Tensor:
+        """kl_BT in nats: KL(old || new) between two of them, step by step."""
+        ...
+
+
+LogitRule = Callable[[Tensor, Tensor], Tensor]
+"""(logits_XV of the policy, logits_XV of a guide for the same tokens) -> logits_XV to choose from. What the sampler
+and the policy's evaluation both apply, so that they mean the same distribution."""
 
 
 class Compute(Protocol):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+from heedful.learning.kl import leashed_rewards
+from heedful.learning.tabular import TabularPolicy
+from heedful.rollouts import Rollouts
 
 
 class Descent:
@@ -51,3 +56,24 @@ class Descent:
 @pytest.fixture
 def descent() -> type[Descent]:
     return Descent
+
+
+def a_scored_batch(
+    *, prompts: int = 3, completions: int = 4, vocabulary: int = 4, limit_tokens: int = 3
+) -> tuple[TabularPolicy, Rollouts]:
+    """A policy that has left its reference, with a critic of random values, and scored completions of its prompts."""
+    policy = TabularPolicy(prompts, vocabulary, limit_tokens, seed=0)
+    with torch.no_grad():
+        policy.logits.add_(torch.from_numpy(np.random.default_rng(1).normal(size=policy.logits.shape)))
+        policy.values.add_(torch.from_numpy(np.random.default_rng(2).normal(size=policy.values.shape)))
+    rollouts = policy.sample(torch.arange(prompts).repeat_interleave(completions), seed=0)
+    assert rollouts.ref_logprobs_BT is not None
+    scores_B = torch.from_numpy(np.random.default_rng(3).normal(size=prompts * completions))
+    rewards_BT = leashed_rewards(scores_B, rollouts.logprobs_BT, rollouts.ref_logprobs_BT, rollouts.mask_BT, 0.1)
+    return policy, rollouts.with_(scores_B=scores_B, rewards_BT=rewards_BT)
+
+
+@pytest.fixture
+def batch() -> Callable[..., tuple[TabularPolicy, Rollouts]]:
+    """Makes a policy and its scored batch: twelve completions of three prompts unless told otherwise."""
+    return a_scored_batch

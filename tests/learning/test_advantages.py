@@ -7,14 +7,18 @@ from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning.advantages import (
+    by_critic,
+    by_group,
     centre_in_group,
     gae,
     leave_one_out,
+    look_ahead,
     over_tokens,
     reward_to_go,
     standardise_in_group,
     whiten,
 )
+from heedful.rollouts import Rollouts
 
 NAN = float("nan")
 
@@ -152,3 +156,39 @@ def test_a_group_of_equal_scores_gets_zero(dtype: torch.dtype) -> None:
 def test_over_tokens() -> None:
     mask_BT = torch.tensor([[True, True, False], [True, False, False]])
     assert over_tokens(torch.tensor([2.0, 3.0]), mask_BT).tolist() == [[2, 2, 0], [3, 0, 0]]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 9), st.integers(1, 10))
+@settings(deadline=None, max_examples=60)
+def test_looking_ahead_equals_the_n_step_return_wherever_the_padding_stands(seed: int, steps: int, ahead: int) -> None:
+    rewards_BT, values_BT, mask_BT = episode(seed, 3, steps)
+    last_B, gamma = torch.tensor([0.7, -1.0, 0.0], dtype=torch.float64), 0.9
+    whole_BT, _ = gae(rewards_BT, values_BT, mask_BT, gamma, 1.0, last_values_B=last_B)
+    near_BT = look_ahead(whole_BT.masked_fill(~mask_BT, NAN), mask_BT, ahead, gamma)
+    for row in range(3):
+        real = mask_BT[row]
+        rewards, values = rewards_BT[row][real].tolist(), [*values_BT[row][real].tolist(), float(last_B[row])]
+        expected = []
+        for t in range(len(rewards)):
+            end = min(t + ahead, len(rewards))
+            total = sum(gamma ** (k - t) * rewards[k] for k in range(t, end))
+            expected.append(total + gamma ** (end - t) * values[end] - values[t])
+        assert near_BT[row][real].tolist() == pytest.approx(expected, abs=1e-12)
+        assert not near_BT[row][~real].any()
+
+
+def test_credit_by_group_sums_rewards_and_adds_the_bonus() -> None:
+    rollouts = Rollouts(
+        {},
+        torch.tensor([[True, True], [True, False]]),
+        torch.tensor([0, 0]),
+        torch.zeros(2, 2),
+        rewards_BT=torch.tensor([[1.0, 2.0], [5.0, NAN]]),
+    )
+    advantages_BT, returns_BT = by_group(rollouts, "A", centre_in_group, bonus_B=torch.tensor([4, 0]))
+    assert advantages_BT.tolist() == [[1, 1], [-1, 0]]
+    assert returns_BT.tolist() == [[7, 7], [5, 0]]
+    with pytest.raises(Problem, match="A needs rewards"):
+        by_group(rollouts.with_(rewards_BT=None), "A", centre_in_group)
+    with pytest.raises(Problem, match="B needs the critic's values"):
+        by_critic(rollouts, "B", gamma=1.0, lam=1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,12 +14,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heedful.compute.local import LocalCompute
-from heedful.learning.algorithms import GRPO, PPO, REINFORCE, RLOO, AnyAlgorithm
+from heedful.learning.algorithms import (
+    A2C,
+    CISPO,
+    DAPO,
+    GRPO,
+    GSPO,
+    NLPO,
+    PPO,
+    REINFORCE,
+    RLOO,
+    TRPO,
+    AnyAlgorithm,
+    dr_grpo,
+)
 from heedful.learning.improve import improve
-from heedful.learning.kl import AdaptiveKL, FixedKL, KLController, leashed_rewards
+from heedful.learning.kl import AdaptiveKL, FixedKL, KLController, leashed_logprobs, leashed_rewards
+from heedful.learning.regularisers import KLInLoss, Regularised
 from heedful.learning.schedules import Shape, schedule
-from heedful.learning.tabular import TabularPolicy
-from heedful.rollouts import Policy, Rollouts
+from heedful.learning.tabular import STOP, TabularPolicy
+from heedful.rollouts import Algorithm, Policy, Rollouts
 from heedful.runs import Run
 from heedful.seeds import generator, seed_of
 
@@ -58,7 +73,7 @@ def distance(p: Vector, q: Vector) -> float:
 def train(
     folder: Path,
     policy: TabularPolicy,
-    algorithm: AnyAlgorithm,
+    algorithm: Algorithm,
     controller: KLController,
     *,
     steps: int,
@@ -71,16 +86,17 @@ def train(
     prompt_B = torch.arange(policy.logits.shape[0]).repeat_interleave(completions)
 
     def collect(_: Policy, step: int) -> Rollouts:
+        if isinstance(algorithm, NLPO) and algorithm.refresh_due(step):
+            policy.refresh()
         return policy.sample(prompt_B, seed=seed_of(0, "collect", step))
 
     def reward(rollouts: Rollouts) -> Rollouts:
         scores_B = scale * score(rollouts)
         assert rollouts.ref_logprobs_BT is not None
         coefficient = controller.coefficient
-        rewards_BT = leashed_rewards(
-            scores_B, rollouts.logprobs_BT, rollouts.ref_logprobs_BT, rollouts.mask_BT, coefficient
-        )
-        kl_B = (rollouts.logprobs_BT - rollouts.ref_logprobs_BT).sum(1)
+        logprobs_BT = leashed_logprobs(rollouts)
+        rewards_BT = leashed_rewards(scores_B, logprobs_BT, rollouts.ref_logprobs_BT, rollouts.mask_BT, coefficient)
+        kl_B = (logprobs_BT - rollouts.ref_logprobs_BT).sum(1)
         controller.update(float(kl_B.mean()), len(rollouts))
         extras = {"kl_coefficient_B": torch.full((len(rollouts),), coefficient)}
         return rollouts.with_(scores_B=scores_B, rewards_BT=rewards_BT, extras=extras)
@@ -104,15 +120,26 @@ def train(
 
 
 @pytest.mark.parametrize(
-    "algorithm",
-    [PPO(epochs=2), RLOO(), GRPO(standardise=False, average="token"), REINFORCE()],
-    ids=["ppo", "rloo", "grpo", "reinforce"],
+    ("algorithm", "steps", "completions"),
+    [
+        (PPO(epochs=2), 150, 64),
+        (RLOO(), 150, 64),
+        (GRPO(standardise=False, average="token"), 150, 64),
+        (dr_grpo(2), 150, 64),
+        (REINFORCE(), 150, 64),
+        (A2C(), 150, 64),
+        (TRPO(kl_limit=0.02, whiten_advantages=False, epochs=1), 60, 128),
+    ],
+    ids=["ppo", "rloo", "grpo", "dr-grpo", "reinforce", "a2c", "trpo"],
 )
-def test_the_leashed_optimum_is_the_exponentially_tilted_reference(tmp_path: Path, algorithm: AnyAlgorithm) -> None:
+def test_the_leashed_optimum_is_the_exponentially_tilted_reference(
+    tmp_path: Path, algorithm: AnyAlgorithm, steps: int, completions: int
+) -> None:
     """argmax E[r] - c KL(pi || ref) = ref exp(r / c) / Z."""
     coefficient = 0.5
     policy = TabularPolicy(prompts=2, vocabulary=3, limit_tokens=2, seed=1)
-    train(tmp_path, policy, algorithm, FixedKL(coefficient), steps=300, rate=0.1, completions=64, scale=0.5)
+    leash = FixedKL(coefficient)
+    train(tmp_path, policy, algorithm, leash, steps=steps, rate=0.1, completions=completions, scale=0.5)
     for prompt in range(2):
         pi, ref, every = distribution(policy, prompt)
         tilted = ref * np.exp(0.5 * random_scores(every).numpy() / coefficient)
@@ -141,10 +168,19 @@ def test_k3_in_the_loss_leads_to_the_forward_kl_optimum_instead(tmp_path: Path) 
     assert distance(pi, forward) < 0.02
 
 
-def test_k2_in_the_loss_leads_to_the_tilted_reference(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        GRPO(standardise=False, kl_coefficient=0.5, kl_estimator="k2"),
+        Regularised(REINFORCE(), (KLInLoss(0.5),)),
+        A2C(kl_share=1 / 3),
+    ],
+    ids=["grpo", "reinforce", "gophercite"],
+)
+def test_k2_in_the_loss_leads_to_the_tilted_reference(tmp_path: Path, algorithm: Algorithm) -> None:
+    """GopherCite's alpha is a third where the KL weighs half of what the rewards do."""
     policy = TabularPolicy(prompts=1, vocabulary=5, limit_tokens=1, seed=1)
-    algorithm = GRPO(standardise=False, kl_coefficient=0.5, kl_estimator="k2")
-    train(tmp_path, policy, algorithm, FixedKL(0.0), steps=300, rate=0.1, completions=128, scale=0.5)
+    train(tmp_path, policy, algorithm, FixedKL(0.0), steps=150, rate=0.1, completions=128, scale=0.5)
     pi, ref, every = distribution(policy, 0)
     tilted = ref * np.exp(0.5 * random_scores(every).numpy() / 0.5)
     assert distance(pi, tilted / tilted.sum()) < 0.02
@@ -171,14 +207,28 @@ def test_the_adaptive_coefficient_ends_at_its_target(tmp_path: Path, algorithm: 
     assert coefficients[-1] == pytest.approx(controller.coefficient, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "algorithm",
-    [PPO(), PPO(epochs=2, minibatches=4, approx_kl_limit=0.05), RLOO(epochs=2), GRPO(epochs=2), REINFORCE(scale=True)],
-    ids=["ppo", "ppo-minibatches", "rloo", "grpo", "reinforce"],
-)
+SEEKERS: dict[str, AnyAlgorithm] = {
+    "ppo": PPO(),
+    "ppo-minibatches": PPO(epochs=2, minibatches=4, approx_kl_limit=0.05),
+    "ppo-sequence": PPO(average="sequence"),
+    "rloo": RLOO(epochs=2),
+    "grpo": GRPO(epochs=2),
+    "dr-grpo": replace(dr_grpo(3), epochs=3),
+    "dapo": DAPO(GRPO(epochs=2, minibatches=2, average="token", clip_high=0.28)),
+    "gspo": GSPO(epochs=2, minibatches=1, clip=0.2, clip_high=0.2),
+    "cispo": CISPO(epochs=2, minibatches=2),
+    "reinforce": REINFORCE(scale=True),
+    "a2c": A2C(whiten_advantages=True),
+    "trpo": TRPO(epochs=2),
+    "nlpo": NLPO(PPO(epochs=2)),
+}
+
+
+@pytest.mark.parametrize("algorithm", SEEKERS.values(), ids=SEEKERS)
 def test_every_algorithm_learns_to_write_what_is_wanted(tmp_path: Path, algorithm: AnyAlgorithm) -> None:
-    """Without a leash, nearly every token is the wanted one in the end."""
-    policy = TabularPolicy(prompts=2, vocabulary=4, limit_tokens=3, seed=2)
+    """Without a leash, nine of ten tokens and more are the wanted one in the end, with a critic and without."""
+    rule = algorithm.rule([STOP]) if isinstance(algorithm, NLPO) else None
+    policy = TabularPolicy(prompts=2, vocabulary=4, limit_tokens=3, seed=2, rule=rule)
     train(tmp_path, policy, algorithm, FixedKL(0.0), steps=100, rate=0.1, completions=16, score=wanted_tokens)
     for prompt in range(2):
         pi, ref, every = distribution(policy, prompt)

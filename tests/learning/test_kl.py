@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from heedful.errors import Problem
-from heedful.learning.kl import AdaptiveKL, FixedKL, at_last_token, k1, k2, k3, leashed_rewards
+from heedful.learning.kl import AdaptiveKL, FixedKL, at_last_token, k1, k2, k3, leashed_logprobs, leashed_rewards
+from heedful.rollouts import Rollouts
 
 Estimator = Callable[[Tensor, Tensor], Tensor]
 
@@ -135,3 +136,10 @@ def test_a_fixed_coefficient_may_be_zero_but_not_negative() -> None:
     assert FixedKL(0.0).coefficient == 0
     with pytest.raises(Problem, match="coefficient"):
         FixedKL(-0.1)
+
+
+def test_the_leash_pays_for_log_probabilities_without_a_rule() -> None:
+    restricted_BT, bare_BT = torch.zeros(1, 2), torch.full((1, 2), -1.0)
+    rollouts = Rollouts({}, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1), restricted_BT)
+    assert leashed_logprobs(rollouts) is restricted_BT
+    assert leashed_logprobs(rollouts.with_(extras={"bare_logprobs_BT": bare_BT})) is bare_BT

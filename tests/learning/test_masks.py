@@ -21,3 +21,9 @@ def test_no_gradient_reaches_masked_positions_even_from_nan() -> None:
     # The variance of (1, 3) is 1; its gradient is 2 (x - mean) / n = (-1, 1).
     assert x_BT.grad is not None
     assert x_BT.grad.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+
+
+def test_row_means_see_kept_positions_only() -> None:
+    x_BT = torch.tensor([[1.0, 5.0, NAN], [NAN, 4.0, NAN], [NAN, NAN, NAN]])
+    mask_BT = torch.tensor([[True, True, False], [False, True, False], [False, False, False]])
+    assert masks.row_means(x_BT, mask_BT).tolist() == [3.0, 4.0, 0.0]

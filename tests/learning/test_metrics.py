@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from heedful.learning.metrics import METRICS, Totals, describe, explained_variance
+from heedful.learning.metrics import Totals, describe, explained_variance
 from heedful.rollouts import Rollouts
 
 NAN = float("nan")
@@ -78,10 +78,3 @@ def test_what_is_unknown_is_left_out() -> None:
     mask_BT = torch.ones(1, 2, dtype=torch.bool)
     bare = Rollouts({}, mask_BT, torch.zeros(1), torch.zeros(1, 2))
     assert set(describe(bare, torch.zeros(1, 2), torch.zeros(1, 2))) == {"length", "advantage_mean", "advantage_std"}
-
-
-def test_every_metric_has_a_formula_in_one_line() -> None:
-    for name, formula in METRICS.items():
-        assert name == name.lower()
-        assert formula
-        assert "\n" not in formula

@@ -7,7 +7,16 @@ import pytest
 import torch
 
 from heedful.errors import Problem
-from heedful.learning.surrogates import clipped_surrogate, needed, value_loss
+from heedful.learning.surrogates import (
+    Average,
+    averaged,
+    clipped_surrogate,
+    critic_values,
+    needed,
+    rewards_of,
+    value_loss,
+)
+from heedful.rollouts import Rollouts
 
 NAN = float("nan")
 
@@ -69,6 +78,28 @@ def test_value_loss_in_plain_python(clip: float) -> None:
         total += 0.5 * max((v - r) ** 2, (near - r) ** 2)
     values_BT, old_BT, returns_BT, mask_BT = (torch.from_numpy(x) for x in (values, old, returns, mask))
     assert float(value_loss(values_BT, old_BT, returns_BT, mask_BT, clip).sum()) == pytest.approx(total)
+
+
+@pytest.mark.parametrize(
+    ("average", "total", "count"),
+    [("token", 1 + 2 + 6 + 5, 4), ("sequence", 9 / 3 + 5, 2), ("sum", 9 + 5, 2), ("constant", (9 + 5) / 10, 2)],
+)
+def test_four_ways_to_average(average: Average, total: float, count: int) -> None:
+    x_BT = torch.tensor([[1.0, 2.0, 6.0], [5.0, NAN, NAN], [NAN, NAN, NAN]])
+    mask_BT = torch.tensor([[True, True, True], [True, False, False], [False, False, False]])
+    found, number = averaged(x_BT, mask_BT, average, 10)
+    assert float(found) == pytest.approx(total)
+    assert int(number) == count
+
+
+def test_values_and_rewards_must_be_there() -> None:
+    bare = Rollouts({}, torch.ones(1, 1, dtype=torch.bool), torch.zeros(1), torch.zeros(1, 1))
+    with pytest.raises(Problem, match=r"NPG needs the critic's values(.|\n)*rloo"):
+        critic_values(bare, "NPG")
+    with pytest.raises(Problem, match="NPG needs rewards"):
+        rewards_of(bare, "NPG")
+    full = bare.with_(values_BT=torch.ones(1, 1), rewards_BT=torch.zeros(1, 1))
+    assert (float(critic_values(full, "NPG")), float(rewards_of(full, "NPG"))) == (1, 0)
 
 
 def test_what_is_missing_is_said() -> None:

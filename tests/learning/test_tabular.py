@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from heedful.learning.tabular import TabularPolicy
 from heedful.rollouts import Rollouts
@@ -65,3 +66,36 @@ def test_finished_means_stopped() -> None:
     assert every.finished_B is not None
     for row in range(len(every)):
         assert bool(every.finished_B[row]) == (tokens(every, row)[-1] == 0)
+
+
+def test_distributions_are_those_of_the_prefix_before_each_token_and_can_be_compared() -> None:
+    policy = TabularPolicy(prompts=2, vocabulary=3, limit_tokens=2, seed=0)
+    every = policy.every_completion(1)
+    row = [tokens(every, row) for row in range(len(every))].index((2, 1))
+    old_BTV = policy.distributions(every).detach()
+    expected = [torch.softmax(policy.logits[1, prefix], 0).tolist() for prefix in (0, 3)]
+    assert old_BTV[row].exp().tolist() == [pytest.approx(chances) for chances in expected]
+    with torch.no_grad():
+        policy.logits[1, 3, 0] += 1.0
+    kl_BT = policy.divergence(old_BTV, policy.distributions(every))
+    now = torch.softmax(policy.logits[1, 3], 0).tolist()
+    by_hand = sum(p * math.log(p / q) for p, q in zip(expected[1], now, strict=True))
+    assert kl_BT[row].tolist() == pytest.approx([0.0, by_hand])
+
+
+def test_a_rule_goes_by_the_logits_of_the_last_refresh() -> None:
+    def greedy(logits_XV: Tensor, guide_XV: Tensor) -> Tensor:
+        return torch.where(guide_XV == guide_XV.amax(-1, keepdim=True), logits_XV, -1e9)
+
+    policy = TabularPolicy(prompts=1, vocabulary=4, limit_tokens=1, seed=0, rule=greedy)
+    first = int(policy.logits[0, 0].argmax())
+    with torch.no_grad():
+        policy.logits[0, 0, (first + 1) % 4] += 100.0
+    for token in (first, (first + 1) % 4):
+        rollouts = policy.sample(torch.zeros(20, dtype=torch.int64), seed=1)
+        assert rollouts.inputs["tokens_BT"][:, 0].tolist() == [token] * 20
+        assert not rollouts.logprobs_BT.any()
+        bare = policy.logits[0, 0].log_softmax(0)[token]
+        assert rollouts.extras["bare_logprobs_BT"][:, 0].tolist() == pytest.approx([float(bare.detach())] * 20)
+        policy.refresh()
+    assert "bare_logprobs_BT" not in TabularPolicy(1, 3, 1, seed=0).sample(torch.zeros(1).long(), seed=0).extras

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from heedful.errors import Problem
-from heedful.learning.algorithms import GRPO, PPO, REINFORCE, RLOO, AnyAlgorithm
-from heedful.learning.kl import leashed_rewards
+from heedful.learning.algorithms import (
+    A2C,
+    CISPO,
+    DAPO,
+    GRPO,
+    GSPO,
+    NLPO,
+    PPO,
+    REINFORCE,
+    RLOO,
+    AnyAlgorithm,
+    dr_grpo,
+)
 from heedful.learning.tabular import TabularPolicy
 from heedful.learning.updates import by_gradient
 from heedful.rollouts import Evaluation, Metrics, Rollouts, Stats
@@ -19,32 +29,27 @@ from heedful.rollouts import Evaluation, Metrics, Rollouts, Stats
 Descent = Any
 """The plain gradient descent of conftest.py."""
 
-ALGORITHMS: list[AnyAlgorithm] = [
-    PPO(epochs=2, minibatches=3, entropy_coefficient=0.1),
-    RLOO(epochs=2, minibatches=3, entropy_coefficient=0.1),
-    GRPO(epochs=2, minibatches=3, kl_coefficient=0.3, entropy_coefficient=0.1),
-    GRPO(epochs=2, minibatches=3, average="token", kl_coefficient=0.3, kl_estimator="k2"),
-    GRPO(epochs=2, minibatches=3, average="constant", constant_tokens=3, standardise=False),
-    REINFORCE(entropy_coefficient=0.1),
-]
-NAMES = ["ppo", "rloo", "grpo", "grpo-token", "grpo-constant", "reinforce"]
+Batch = Callable[..., tuple[TabularPolicy, Rollouts]]
+"""Makes the scored batch of conftest.py."""
 
+ALGORITHMS: dict[str, AnyAlgorithm] = {
+    "ppo": PPO(epochs=2, minibatches=3, entropy_coefficient=0.1),
+    "ppo-sequence": PPO(epochs=2, minibatches=3, entropy_coefficient=0.1, average="sequence"),
+    "rloo": RLOO(epochs=2, minibatches=3, entropy_coefficient=0.1),
+    "grpo": GRPO(epochs=2, minibatches=3, kl_coefficient=0.3, entropy_coefficient=0.1),
+    "grpo-token": GRPO(epochs=2, minibatches=3, average="token", kl_coefficient=0.3, kl_estimator="k2"),
+    "dr-grpo": replace(dr_grpo(3), epochs=2, minibatches=3),
+    "dapo": DAPO(GRPO(epochs=2, minibatches=3, average="token"), limit_tokens=3, buffer_tokens=2),
+    "gspo": GSPO(epochs=2, minibatches=3, entropy_coefficient=0.1),
+    "cispo": CISPO(epochs=2, minibatches=3, clip_high=0.1, entropy_coefficient=0.1),
+    "reinforce": REINFORCE(entropy_coefficient=0.1),
+    "a2c": A2C(entropy_coefficient=0.1, look_ahead_tokens=2),
+    "gophercite": A2C(kl_share=0.3),
+    "nlpo": NLPO(PPO(epochs=2, minibatches=3)),
+}
+"""Every algorithm that steps by gradients, with settings that reach all parts of its loss."""
 
-def a_batch(policy: TabularPolicy) -> Rollouts:
-    """Twelve scored completions of three prompts, of unequal lengths, under a policy that has left its reference."""
-    with torch.no_grad():
-        policy.logits.add_(torch.from_numpy(np.random.default_rng(1).normal(size=policy.logits.shape)))
-        policy.values.add_(torch.from_numpy(np.random.default_rng(2).normal(size=policy.values.shape)))
-    rollouts = policy.sample(torch.arange(3).repeat_interleave(4), seed=0)
-    assert len(set(rollouts.mask_BT.sum(1).tolist())) > 1
-    assert rollouts.ref_logprobs_BT is not None
-    scores_B = torch.from_numpy(np.random.default_rng(3).normal(size=12))
-    rewards_BT = leashed_rewards(scores_B, rollouts.logprobs_BT, rollouts.ref_logprobs_BT, rollouts.mask_BT, 0.1)
-    return rollouts.with_(scores_B=scores_B, rewards_BT=rewards_BT)
-
-
-def a_policy() -> TabularPolicy:
-    return TabularPolicy(prompts=3, vocabulary=4, limit_tokens=3, seed=0)
+FIRST = [PPO(epochs=1), RLOO(), GRPO(), DAPO(), GSPO(minibatches=1), CISPO(minibatches=1), NLPO(PPO(epochs=1))]
 
 
 def wider(rollouts: Rollouts, junk: float) -> Rollouts:
@@ -68,9 +73,10 @@ def wider(rollouts: Rollouts, junk: float) -> Rollouts:
     )
 
 
-def updated(algorithm: AnyAlgorithm, descent: Descent, junk: float | None = None) -> tuple[list[list[Tensor]], Stats]:
-    policy = a_policy()
-    rollouts = a_batch(policy)
+def updated(
+    algorithm: AnyAlgorithm, descent: Descent, batch: Batch, junk: float | None = None
+) -> tuple[list[list[Tensor]], Stats]:
+    policy, rollouts = batch()
     if junk is not None:
         rollouts = wider(rollouts, junk)
     descent.prepare([(policy.parameters(), 0.5)])
@@ -78,41 +84,41 @@ def updated(algorithm: AnyAlgorithm, descent: Descent, junk: float | None = None
     return descent.gradients, stats
 
 
-@pytest.mark.parametrize("algorithm", [PPO(epochs=1), RLOO(), GRPO(), GRPO(average="token")])
+@pytest.mark.parametrize("algorithm", FIRST, ids=lambda algorithm: type(algorithm).__name__)
 def test_at_the_first_minibatch_the_ratio_is_one_and_nothing_is_clipped(
-    algorithm: AnyAlgorithm, descent: Callable[..., Descent]
+    algorithm: AnyAlgorithm, descent: Callable[..., Descent], batch: Batch
 ) -> None:
-    gradients, stats = updated(algorithm, descent())
+    gradients, stats = updated(algorithm, descent(), batch)
     assert len(gradients) == 1
     assert stats["ratio_mean"] == stats["ratio_max"] == 1.0
     assert stats["clip_fraction"] == stats["approx_kl"] == 0.0
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=NAMES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 @pytest.mark.parametrize("micro_batch", [1, 3])
 def test_micro_batches_change_neither_gradients_nor_metrics(
-    algorithm: AnyAlgorithm, micro_batch: int, descent: Callable[..., Descent]
+    algorithm: AnyAlgorithm, micro_batch: int, descent: Callable[..., Descent], batch: Batch
 ) -> None:
-    whole, stats = updated(algorithm, descent())
-    pieces, piece_stats = updated(algorithm, descent(micro_batch=micro_batch))
+    whole, stats = updated(algorithm, descent(), batch)
+    pieces, piece_stats = updated(algorithm, descent(micro_batch=micro_batch), batch)
     assert any(bool(g.any()) for g in whole[0])
     torch.testing.assert_close(pieces, whole, rtol=1e-12, atol=1e-14)
     assert piece_stats == pytest.approx(stats, rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=NAMES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 @pytest.mark.parametrize("junk", [5.0, float("nan")])
 def test_padding_changes_neither_advantages_nor_gradients_nor_metrics(
-    algorithm: AnyAlgorithm, junk: float, descent: Callable[..., Descent]
+    algorithm: AnyAlgorithm, junk: float, descent: Callable[..., Descent], batch: Batch
 ) -> None:
-    rollouts = a_batch(a_policy())
+    _, rollouts = batch()
     narrow_pair = algorithm.credit(rollouts)
     wide_pair = algorithm.credit(wider(rollouts, junk))
     for narrow_BT, wide_BT in zip(narrow_pair, wide_pair, strict=True):
         torch.testing.assert_close(wide_BT[:, :3], narrow_BT, rtol=1e-12, atol=1e-14)
         assert not wide_BT[:, 3:].any()
-    narrow, stats = updated(algorithm, descent())
-    wide, wide_stats = updated(algorithm, descent(), junk)
+    narrow, stats = updated(algorithm, descent(), batch)
+    wide, wide_stats = updated(algorithm, descent(), batch, junk)
     torch.testing.assert_close(wide, narrow, rtol=1e-12, atol=1e-14)
     assert wide_stats == pytest.approx(stats, rel=1e-12, abs=1e-14)
 
@@ -136,9 +142,9 @@ class Recorder:
 
 def test_every_row_is_seen_once_an_epoch_in_a_fresh_order_that_follows_from_the_seed(
     descent: Callable[..., Descent],
+    batch: Batch,
 ) -> None:
-    policy = a_policy()
-    rollouts = a_batch(policy)
+    policy, rollouts = batch()
     number_BT = torch.arange(12)[:, None].expand(12, 3)
     runs = []
     for seed in (1, 1, 2):
@@ -154,9 +160,8 @@ def test_every_row_is_seen_once_an_epoch_in_a_fresh_order_that_follows_from_the_
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_groups_can_stay_together(descent: Callable[..., Descent]) -> None:
-    policy = a_policy()
-    rollouts = a_batch(policy)
+def test_groups_can_stay_together(descent: Callable[..., Descent], batch: Batch) -> None:
+    policy, rollouts = batch()
     number_BT = torch.arange(12)[:, None].expand(12, 3)
     seen: list[list[int]] = []
     compute = descent()
@@ -169,9 +174,10 @@ def test_groups_can_stay_together(descent: Callable[..., Descent]) -> None:
             assert {4 * group + k for k in range(4)} <= set(rows)
 
 
-def test_the_whole_count_of_a_minibatch_divides_its_gradient_once(descent: Callable[..., Descent]) -> None:
-    policy = a_policy()
-    rollouts = a_batch(policy)
+def test_the_whole_count_of_a_minibatch_divides_its_gradient_once(
+    descent: Callable[..., Descent], batch: Batch
+) -> None:
+    policy, rollouts = batch()
     compute = descent(micro_batch=5)
     compute.prepare([(policy.parameters(), 0.0)])
     zeros_BT = torch.zeros(12, 3)
@@ -181,35 +187,35 @@ def test_the_whole_count_of_a_minibatch_divides_its_gradient_once(descent: Calla
     torch.testing.assert_close(compute.gradients[0][0], expected / rollouts.mask_BT.sum())
 
 
-def test_updates_stop_before_the_step_that_passes_the_limit(descent: Callable[..., Descent]) -> None:
+def test_updates_stop_before_the_step_that_passes_the_limit(descent: Callable[..., Descent], batch: Batch) -> None:
     algorithm = PPO(epochs=4, minibatches=2, approx_kl_limit=1e-4)
     compute = descent()
-    gradients, stats = updated(algorithm, compute)
+    gradients, stats = updated(algorithm, compute, batch)
     # The first minibatch has approx_kl 0 and is taken; a step of this size shows in the second, which is dropped.
     assert len(gradients) == 1
     assert compute.discarded == 1
     assert stats["early_stop"] == 7 / 8
     assert stats["approx_kl"] > 0
-    _, free = updated(PPO(epochs=4, minibatches=2), descent())
+    _, free = updated(PPO(epochs=4, minibatches=2), descent(), batch)
     assert free["early_stop"] == 0
 
 
-def test_a_batch_stopped_at_once_has_no_gradient_norm(descent: Callable[..., Descent]) -> None:
-    policy = a_policy()
+def test_a_batch_stopped_at_once_has_no_gradient_norm(descent: Callable[..., Descent], batch: Batch) -> None:
+    policy, rollouts = batch()
     compute = descent()
     compute.prepare([(policy.parameters(), 0.5)])
     zeros_BT = torch.zeros(12, 3)
-    stats = by_gradient(Recorder(approx_kl_limit=1.0), policy, compute, a_batch(policy), zeros_BT, zeros_BT, seed=0)
+    stats = by_gradient(Recorder(approx_kl_limit=1.0), policy, compute, rollouts, zeros_BT, zeros_BT, seed=0)
     assert stats == {"approx_kl": 2.0, "early_stop": 1.0}
     assert compute.gradients == []
 
 
 @pytest.mark.parametrize(("minibatches", "keep_groups"), [(13, False), (4, True), (0, False)])
 def test_too_many_minibatches_are_a_problem(
-    minibatches: int, keep_groups: bool, descent: Callable[..., Descent]
+    minibatches: int, keep_groups: bool, descent: Callable[..., Descent], batch: Batch
 ) -> None:
-    policy = a_policy()
+    policy, rollouts = batch()
     zeros_BT = torch.zeros(12, 3)
     recorder = Recorder(minibatches=minibatches)
     with pytest.raises(Problem, match="cannot be cut"):
-        by_gradient(recorder, policy, descent(), a_batch(policy), zeros_BT, zeros_BT, seed=0, keep_groups=keep_groups)
+        by_gradient(recorder, policy, descent(), rollouts, zeros_BT, zeros_BT, seed=0, keep_groups=keep_groups)

@@ -6,11 +6,15 @@ either side of them or in between. Nothing here carries a gradient.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning import masks
+from heedful.learning.surrogates import critic_values, rewards_of
+from heedful.rollouts import Rollouts
 
 
 def gae(
@@ -42,6 +46,19 @@ def gae(
         value_B = torch.where(real_B, values_BT[:, t], value_B)
         advantages_BT[:, t] = masks.kept(advantage_B, real_B)
     return advantages_BT, masks.kept(advantages_BT + values_BT, mask_BT)
+
+
+def look_ahead(advantages_BT: Tensor, mask_BT: Tensor, steps: int, decay: float) -> Tensor:
+    """advantages_BT that look `steps` real steps ahead and trust the critic there: A_t - decay^steps A_{t+steps}.
+
+    A_t is a discounted sum of errors, so this is the sum of its first `steps` terms. With `gae` at lambda 1 and
+    decay = gamma it is the n-step return less the value (Mnih et al. 2016, section 4, A3C).
+    """
+    rows, width = mask_BT.shape
+    number_BT = torch.where(mask_BT, mask_BT.cumsum(1) - 1, width + steps)  # masked ones share a place beyond the end
+    real_BN = advantages_BT.new_zeros(rows, width + steps + 1).scatter(1, number_BT, masks.kept(advantages_BT, mask_BT))
+    later_BT = real_BN.gather(1, torch.where(mask_BT, number_BT + steps, 0))
+    return masks.kept(advantages_BT - decay**steps * later_BT, mask_BT)
 
 
 def reward_to_go(rewards_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0) -> Tensor:
@@ -102,6 +119,35 @@ def centre_in_group(scores_B: Tensor, group_B: Tensor) -> Tensor:
 def over_tokens(advantages_B: Tensor, mask_BT: Tensor) -> Tensor:
     """Every real step of a sequence gets the sequence's advantage; masked ones get 0."""
     return masks.kept(advantages_B[:, None].expand(mask_BT.shape), mask_BT)
+
+
+def by_critic(
+    rollouts: Rollouts, algorithm: str, *, gamma: float, lam: float, whiten_rewards: bool = False
+) -> tuple[Tensor, Tensor]:
+    """(advantages_BT, returns_BT) by `gae` against the critic's values, going on from `last_values_B` where given."""
+    rewards_BT, values_BT = rewards_of(rollouts, algorithm), critic_values(rollouts, algorithm)
+    if whiten_rewards:
+        rewards_BT = whiten(rewards_BT, rollouts.mask_BT, centre=False)
+    last_values_B = rollouts.extras.get("last_values_B")
+    return gae(rewards_BT, values_BT, rollouts.mask_BT, gamma, lam, last_values_B=last_values_B)
+
+
+def by_group(
+    rollouts: Rollouts, algorithm: str, relative: Callable[[Tensor, Tensor], Tensor], *, bonus_B: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(advantages_BT, returns_BT): a completion's standing among its siblings and its reward, at each of its tokens.
+
+    Args:
+        rollouts: their rewards are summed over each completion.
+        algorithm: whose name a `Problem` says.
+        relative: (rewards_B, group_B) -> advantages_B.
+        bonus_B: is added to the rewards first.
+    """
+    rewards_B = masks.kept(rewards_of(rollouts, algorithm), rollouts.mask_BT).sum(1)
+    if bonus_B is not None:
+        rewards_B = rewards_B + bonus_B.to(rewards_B.dtype)
+    advantages_B = relative(rewards_B, rollouts.group_B)
+    return over_tokens(advantages_B, rollouts.mask_BT), over_tokens(rewards_B, rollouts.mask_BT)
 
 
 def _groups(group_B: Tensor) -> tuple[Tensor, Tensor]:

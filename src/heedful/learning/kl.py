@@ -25,6 +25,7 @@ from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning import masks
+from heedful.rollouts import Rollouts
 
 
 def k1(logprobs_BT: Tensor, ref_logprobs_BT: Tensor) -> Tensor:
@@ -53,6 +54,11 @@ def leashed_rewards(
     """
     rewards_BT = -coefficient * masks.kept(k1(logprobs_BT, ref_logprobs_BT).detach(), mask_BT)
     return rewards_BT + at_last_token(scores_B.to(rewards_BT.dtype), mask_BT)
+
+
+def leashed_logprobs(rollouts: Rollouts) -> Tensor:
+    """logprobs_BT whose KL to the reference the leash pays for: where a rule restricts the policy, those without it."""
+    return rollouts.extras.get("bare_logprobs_BT", rollouts.logprobs_BT)
 
 
 def at_last_token(scores_B: Tensor, mask_BT: Tensor) -> Tensor:

@@ -23,3 +23,8 @@ def mean(x_BT: Tensor, mask_BT: Tensor) -> Tensor:
 def variance(x_BT: Tensor, mask_BT: Tensor) -> Tensor:
     """Scalar population variance (divided by the number of positions, not by one less)."""
     return mean((kept(x_BT, mask_BT) - mean(x_BT, mask_BT)) ** 2, mask_BT)
+
+
+def row_means(x_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """mean_B over the positions of each row that count; 0 for a row without any."""
+    return kept(x_BT, mask_BT).sum(1) / mask_BT.sum(1).clamp(min=1)

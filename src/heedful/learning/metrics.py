@@ -1,8 +1,4 @@
-"""What a training step logs: every metric's name and formula, and how sums become means.
-
-Notation: B sequences, t response tokens (masked positions never count), log pi under the policy that is
-being trained, log pi_old under the policy that acted, log pi_ref under the frozen reference.
-"""
+"""What a training step logs: how sums become means, and what can be said of a batch. Names: `learning.formulas`."""
 
 from __future__ import annotations
 
@@ -14,50 +10,6 @@ from torch import Tensor
 from heedful.learning import masks
 from heedful.learning.kl import k1, k3, leashed_logprobs
 from heedful.rollouts import Metrics, Rollouts, Stats
-
-METRICS: dict[str, str] = {
-    "kl": "mean over sequences of sum_t k1, k1 = log pi_old - log pi_ref; nats per sequence",
-    "kl_k3": "mean over sequences of sum_t k3, k3 = u - 1 - log u with u = pi_ref / pi_old; never negative",
-    "kl_coefficient": "the coefficient of the KL leash with which the rewards of this step were shaped",
-    "entropy": "mean over tokens of the policy's entropy while it is updated; nats per token",
-    "reference_nll": "mean over sequences of -mean_t log pi_ref: how odd the reference finds it; nats per token",
-    "reference_nll_std": "population standard deviation over sequences of the same",
-    "repetition": "mean over completions of the share of word trigrams that stood in the completion before",
-    "score": "mean over sequences of the reward model's (proxy) score",
-    "score_std": "population standard deviation over sequences of the same",
-    "check_score": "mean score of completions of prompts that are not trained on, by the same scorer",
-    "held_out_score": "the same by a scorer of other judgements, which the policy is not trained against",
-    "check_score_se": "standard error over completions of check_score; held_out_score_se likewise",
-    "held_out_score_se": "standard error over completions of held_out_score",
-    "check_gold": "the same by the true score, in worlds that have one",
-    "gold": "mean over sequences of the true score, in worlds that have one; never trained on",
-    "reward": "mean over sequences of sum_t r_t, the score after shaping (KL, penalties)",
-    "approx_kl": "mean over tokens of (log pi - log pi_old)^2 / 2 during the update; nats per token",
-    "clip_fraction": "share of the terms (tokens; sequences for RLOO, GSPO) whose clipped loss is the larger one",
-    "ratio_mean": "mean over tokens (sequences for RLOO, GSPO) of pi / pi_old during the update",
-    "ratio_max": "largest pi / pi_old of a token (sequence for RLOO, GSPO) seen during the update",
-    "value_loss": "mean over tokens of max((V - R)^2, (V_clipped - R)^2) / 2",
-    "explained_variance": "1 - var(R - V_old) / var(R) over tokens, before the update; left out where var(R) = 0",
-    "policy_loss": "mean of the policy's part of the loss, normalised as the algorithm does",
-    "kl_loss": "mean of the KL term inside the loss, before its coefficient",
-    "entropy_loss": "mean of the entropy term added to the loss, before its coefficient: the entropy, negative",
-    "pretraining_loss": "mean over the tokens of the pretraining text mixed in (PPO-ptx) of -log pi; nats per token",
-    "informative_fraction": "share of the completions whose prompt has differing rewards (DAPO); only these are used",
-    "step_kl": "mean over tokens of KL(pi_old || pi) of TRPO's step; 0 where none was taken; nats per token",
-    "step_accepted": "1 where TRPO's line search found a step within the bound that improves, else 0",
-    "step_trials": "how many steps TRPO's line search tried",
-    "surrogate_gain": "mean over tokens of A * (pi / pi_old - 1) after TRPO's step",
-    "gradient_norm": "mean over optimiser steps of the gradient's 2-norm, before clipping",
-    "length": "mean over sequences of the number of tokens",
-    "finished_fraction": "share of the sequences that ended by themselves, not at the length limit",
-    "sampler_gap": "mean over tokens of |log pi_old - log pi_sampler|; 0 when sampler and trainer agree",
-    "advantage_mean": "mean over tokens of the advantages given to the update",
-    "advantage_std": "population standard deviation over tokens of the same",
-    "learning_rate": "of the first parameter group, schedule applied",
-    "early_stop": "share of the planned optimiser steps left out because approx_kl passed its limit",
-    "loss": "what `fit` descends: sum of the losses of a step over their count",
-}
-"""Name -> formula, for everything that this room logs."""
 
 
 class Totals:

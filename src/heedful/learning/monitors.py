@@ -27,7 +27,7 @@ class Limits:
     length: float = 3.0
     """Stop when completions become so many times as long, or as short, as at the start."""
     repetition: float = 0.5
-    """Stop when more than this share of word trigrams is repeated within completions."""
+    """Warn when more than this share of word trigrams is repeated within completions."""
     reference: float = 3.0
     """Stop when the reference finds the completions so many standard deviations odder than at the start."""
     clip_fraction: float = 0.5
@@ -139,6 +139,7 @@ MONITORS: tuple[Monitor, ...] = (
         "repetition",
         _plain("repetition"),
         "a share of {value:.2f} of the trigrams is repeated: the policy has found a phrase that scores",
+        stops=False,  # a reward may ask for it
     ),
     Monitor(
         "reference",

@@ -47,7 +47,7 @@ def bradley_terry(
     weight_N = torch.ones_like(scores_a_N) if weight_N is None else weight_N.to(scores_a_N.dtype)
     margin_N = torch.zeros_like(scores_a_N) if margin_N is None else margin_N.to(scores_a_N.dtype)
     target_N = target_N.to(scores_a_N.dtype)
-    _check(target_N, weight_N)
+    check_votes(target_N, weight_N)
     gap_N = scores_a_N - scores_b_N
     loss_a_N = -_log_probability(gap_N - margin_N, noise_floor)
     loss_b_N = -_log_probability(-gap_N - margin_N, noise_floor)
@@ -62,8 +62,12 @@ def _log_probability(gap_N: Tensor, noise_floor: float) -> Tensor:
     return torch.log((1 - noise_floor) * torch.sigmoid(gap_N) + noise_floor / 2)
 
 
-def _check(target_N: Tensor, weight_N: Tensor) -> None:
-    """Refuse numbers that no vote can give, naming the first row that has one."""
+def check_votes(target_N: Tensor, weight_N: Tensor) -> None:
+    """Refuse numbers that no vote can give, naming the first row that has one.
+
+    Raises:
+        Problem: a target outside 0..1, or a weight that is negative or not finite.
+    """
     for name, values_N, wrong_N in (
         ("target", target_N, ~((target_N >= 0) & (target_N <= 1))),
         ("weight", weight_N, ~((weight_N >= 0) & torch.isfinite(weight_N))),

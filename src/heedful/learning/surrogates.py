@@ -1,4 +1,4 @@
-"""Parts of which policy losses are composed: ratios, the clipped surrogate, the clipped value loss.
+"""Parts of which policy losses are composed: ratios, the clipped surrogate, the clipped value loss, means.
 
 Each works on (B, T) tokens or, with the token dimension summed away, on (B,) sequences; X stands for either.
 Masked positions give 0 and no gradient, whatever they hold.
@@ -6,12 +6,18 @@ Masked positions give 0 and no gradient, whatever they hold.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning import masks
 from heedful.rollouts import Evaluation, Metrics, Rollouts
+
+Average = Literal["token", "sequence", "sum", "constant"]
+"""What counts the same in a mean: every token; every completion, by the mean of its tokens; every completion, by
+their sum; every completion, by their sum over a constant."""
 
 
 def log_ratio(evaluation: Evaluation, rollouts: Rollouts) -> Tensor:
@@ -52,6 +58,25 @@ def value_loss(values_BT: Tensor, old_values_BT: Tensor, returns_BT: Tensor, mas
     return torch.maximum(error_BT, masks.kept(clipped_BT - returns_BT, mask_BT) ** 2) / 2
 
 
+def averaged(x_BT: Tensor, mask_BT: Tensor, average: Average, constant_tokens: int = 0) -> tuple[Tensor, Tensor]:
+    """(sum, count) whose quotient is the mean of `x_BT` under the mask; rows without a token do not count.
+
+    Args:
+        average: what counts the same, see `Average`.
+        constant_tokens: what "constant" divides every completion's sum by.
+    """
+    sequences = mask_BT.any(1).sum()
+    match average:
+        case "token":
+            return masks.kept(x_BT, mask_BT).sum(), mask_BT.sum()
+        case "sequence":
+            return masks.row_means(x_BT, mask_BT).sum(), sequences
+        case "sum":
+            return masks.kept(x_BT, mask_BT).sum(), sequences
+        case "constant":
+            return masks.kept(x_BT, mask_BT).sum() / constant_tokens, sequences
+
+
 def observe(evaluation: Evaluation, rollouts: Rollouts) -> Metrics:
     """What every update observes of the policy: entropy and approx_kl, per token."""
     mask_BT = rollouts.mask_BT
@@ -67,3 +92,14 @@ def needed(tensor: Tensor | None, algorithm: str, what: str, mend: str) -> Tenso
     if tensor is None:
         raise Problem(f"{algorithm} needs {what}, and the rollouts have none", mend=mend)
     return tensor
+
+
+def critic_values(found: Evaluation | Rollouts, algorithm: str) -> Tensor:
+    """values_BT, or a `Problem` that says how to get a critic."""
+    mend = "train with a critic (a value head), or choose an algorithm without one: rloo, grpo, reinforce"
+    return needed(found.values_BT, algorithm, "the critic's values", mend)
+
+
+def rewards_of(rollouts: Rollouts, algorithm: str) -> Tensor:
+    """rewards_BT, or a `Problem` that says they are missing."""
+    return needed(rollouts.rewards_BT, algorithm, "rewards", "attach rewards_BT to the rollouts")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from heedful.learning.masks import kept
-from heedful.rollouts import Evaluation, Rollouts
+from heedful.rollouts import Evaluation, LogitRule, Rollouts
 from heedful.seeds import generator
 
 STOP = 0
@@ -29,29 +29,56 @@ class TabularPolicy(torch.nn.Module):
         limit_tokens: T.
         seed: of the first logits, which are the reference too.
         spread: standard deviation of those logits; 0 begins uniform.
+        rule: restricts the policy by its own logits of the last `refresh`, `guide`.
     """
 
     reference: Tensor
+    guide: Tensor
 
-    def __init__(self, prompts: int, vocabulary: int, limit_tokens: int, *, seed: int, spread: float = 1.0) -> None:
+    def __init__(
+        self,
+        prompts: int,
+        vocabulary: int,
+        limit_tokens: int,
+        *,
+        seed: int,
+        spread: float = 1.0,
+        rule: LogitRule | None = None,
+    ) -> None:
         super().__init__()
+        self.rule = rule
         self.vocabulary, self.limit_tokens = vocabulary, limit_tokens
         prefixes = sum(vocabulary**t for t in range(limit_tokens))
         first = spread * generator(seed, "tabular").standard_normal((prompts, prefixes, vocabulary))
         self.logits = torch.nn.Parameter(torch.from_numpy(first))
         self.values = torch.nn.Parameter(torch.zeros(prompts, prefixes, dtype=torch.float64))
         self.register_buffer("reference", self.logits.detach().clone())
+        self.register_buffer("guide", self.logits.detach().clone())
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Let the rule go by the logits of now."""
+        self.guide.copy_(self.logits)
 
     def evaluate(self, rollouts: Rollouts) -> Evaluation:
         """Log-probabilities, entropy and values of the rollouts' tokens (float64, nats); 0 where masked."""
         prompt_B, tokens_BT = rollouts.inputs["prompt_B"], rollouts.inputs["tokens_BT"]
         prefix_BT = self._prefixes(tokens_BT)
-        logprobs_BTV = self.logits[prompt_B[:, None], prefix_BT].log_softmax(-1)
+        logprobs_BTV = self._logits(prompt_B[:, None], prefix_BT).log_softmax(-1)
         logprobs_BT = logprobs_BTV.gather(-1, tokens_BT[..., None])[..., 0]
         entropy_BT = -(logprobs_BTV.exp() * logprobs_BTV).sum(-1)
         values_BT = self.values[prompt_B[:, None], prefix_BT]
         mask_BT = rollouts.mask_BT
         return Evaluation(kept(logprobs_BT, mask_BT), kept(entropy_BT, mask_BT), kept(values_BT, mask_BT))
+
+    def distributions(self, rollouts: Rollouts) -> Tensor:
+        """logprobs_BTV of every token; see `heedful.rollouts.Distributions`."""
+        prompt_B, prefix_BT = rollouts.inputs["prompt_B"], self._prefixes(rollouts.inputs["tokens_BT"])
+        return self._logits(prompt_B[:, None], prefix_BT).log_softmax(-1)
+
+    def divergence(self, old_BTK: Tensor, new_BTK: Tensor) -> Tensor:
+        """kl_BT of two such log-probabilities."""
+        return (old_BTK.exp() * (old_BTK - new_BTK)).sum(-1)
 
     @torch.no_grad()
     def sample(self, prompt_B: Tensor, *, seed: int) -> Rollouts:
@@ -60,7 +87,7 @@ class TabularPolicy(torch.nn.Module):
         tokens_BT = torch.zeros(uniform_BT.shape, dtype=torch.int64)
         prefix_B = torch.zeros_like(prompt_B)
         for t in range(self.limit_tokens):
-            below_BV = self.logits[prompt_B, prefix_B].softmax(-1).cumsum(-1)
+            below_BV = self._logits(prompt_B, prefix_B).softmax(-1).cumsum(-1)
             token_B = (uniform_BT[:, t, None] > below_BV[:, :-1]).sum(-1)
             tokens_BT[:, t] = token_B
             prefix_B = torch.clamp(prefix_B * self.vocabulary + token_B + 1, max=self.logits.shape[1] - 1)
@@ -89,14 +116,23 @@ class TabularPolicy(torch.nn.Module):
             finished_B=stopped_BT.any(1),
         )
         now = self.evaluate(rollouts)
-        ref_BTV = self.reference[prompt_B[:, None], self._prefixes(tokens_BT)].log_softmax(-1)
-        ref_BT = ref_BTV.gather(-1, tokens_BT[..., None])[..., 0]
+        at = (prompt_B[:, None], self._prefixes(tokens_BT))
+        ref_BT, bare_BT = (
+            kept(logits[at].log_softmax(-1).gather(-1, tokens_BT[..., None])[..., 0], mask_BT)
+            for logits in (self.reference, self.logits)
+        )
         return rollouts.with_(
             logprobs_BT=now.logprobs_BT,
             sampler_logprobs_BT=now.logprobs_BT,
-            ref_logprobs_BT=kept(ref_BT, mask_BT),
+            ref_logprobs_BT=ref_BT,
             values_BT=now.values_BT,
+            extras={} if self.rule is None else {"bare_logprobs_BT": bare_BT},
         )
+
+    def _logits(self, prompt: Tensor, prefix: Tensor) -> Tensor:
+        """Logits (..., V) after these prefixes, under the rule where there is one."""
+        logits = self.logits[prompt, prefix]
+        return logits if self.rule is None else self.rule(logits, self.guide[prompt, prefix])
 
     def _prefixes(self, tokens_BT: Tensor) -> Tensor:
         """prefix_BT: the number of the prefix before each token, counted as in a V-ary heap (0 is the empty one)."""

@@ -50,6 +50,7 @@ def by_gradient(
     seed: int,
     learning_rate_scale: float = 1.0,
     keep_groups: bool = False,
+    loss: Loss | None = None,
 ) -> Stats:
     """Go over the rollouts `algorithm.epochs` times in `algorithm.minibatches` parts, one optimiser step each.
 
@@ -63,6 +64,7 @@ def by_gradient(
         policy: improved in place. Its modules must not drop out: the ratio of the first minibatch is then exactly 1.
         learning_rate_scale: what the schedule says.
         keep_groups: put all completions of a prompt into the same minibatch.
+        loss: what to descend instead of the algorithm's own loss (the same with more terms).
 
     Returns:
         The loss's metrics as means over everything seen, `gradient_norm` and `early_stop`.
@@ -74,7 +76,7 @@ def by_gradient(
     totals, norms = Totals(), []
     planned = epochs * minibatches
     for index_M in _minibatches(rollouts.group_B, epochs, minibatches, seed, keep_groups=keep_groups):
-        count, seen = _accumulate(policy, compute, rollouts, advantages_BT, returns_BT, algorithm.loss, index_M)
+        count, seen = _accumulate(policy, compute, rollouts, advantages_BT, returns_BT, loss or algorithm.loss, index_M)
         totals.add(seen)
         if limit is not None and _mean(seen["approx_kl"]) > limit:
             compute.discard()

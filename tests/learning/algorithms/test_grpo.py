@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from heedful.errors import Problem
-from heedful.learning.algorithms import GRPO
+from heedful.learning.algorithms import GRPO, dr_grpo
 from heedful.rollouts import Evaluation, Rollouts
 
 NAN = float("nan")
@@ -72,10 +72,22 @@ def test_the_kl_in_the_loss_by_hand(estimator: Literal["k2", "k3"]) -> None:
 def test_the_kl_needs_a_reference() -> None:
     algorithm = GRPO(kl_coefficient=0.1)
     bare = ROLLOUTS.with_(ref_logprobs_BT=None)
-    with pytest.raises(Problem, match="GRPO needs a reference"):
+    with pytest.raises(Problem, match="KL in the loss needs a reference"):
         algorithm.loss(NOW, bare, *algorithm.credit(bare))
 
 
 def test_a_constant_average_needs_its_constant() -> None:
     with pytest.raises(Problem, match="constant_tokens"):
         GRPO(average="constant")
+
+
+def test_dr_grpo_neither_divides_by_the_deviation_nor_by_the_length() -> None:
+    algorithm = dr_grpo(10)
+    rewards_BT = torch.tensor([[0.0, 0, 0, 7], [-3, 0, 0, 0]], dtype=torch.float64)
+    given = ROLLOUTS.with_(rewards_BT=rewards_BT)
+    advantages_BT, returns_BT = algorithm.credit(given)
+    assert advantages_BT.tolist() == [[5, 5, 5, 5], [-5, 0, 0, 0]]
+    # Ratios 1.5 (clipped to 1.2), 1, 1, 1 of the first; .9 of the second. Ten tokens are the limit.
+    loss_sum, count, _ = algorithm.loss(NOW, given, advantages_BT, returns_BT)
+    assert float(loss_sum) == pytest.approx((-5 * 4.2 + 5 * 0.9) / 10)
+    assert float(count) == 2

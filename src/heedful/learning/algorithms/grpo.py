@@ -1,8 +1,7 @@
 """Group relative policy optimisation: completions are compared with their siblings, tokens are clipped.
 
-Paper: Shao et al. 2024, "DeepSeekMath" (equations 3 and 4, outcome supervision). Variants by setting:
-Liu et al. 2025, "Understanding R1-Zero-Like Training" (Dr. GRPO: `standardise=False, average="constant"`);
-Yu et al. 2025, "DAPO" (`average="token"`, `clip_high=0.28`).
+Paper: Shao et al. 2024, "DeepSeekMath" (equations 3 and 4, outcome supervision). `dr_grpo` below is the variant of
+Liu et al. 2025; DAPO, GSPO and CISPO, which change more than a setting, have their own files.
 
 The KL term stands in the loss, not in the reward. Its true gradient depends on the estimator: the paper's k3
 descends KL(pi_ref || pi), the *forward* KL, whose optimum is not the exponentially tilted reference; k2
@@ -13,16 +12,14 @@ present policy. Leave the coefficient at 0 when the rewards already carry the KL
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from heedful.errors import Problem
-from heedful.learning import masks
-from heedful.learning.advantages import centre_in_group, over_tokens, standardise_in_group
-from heedful.learning.kl import k2, k3
-from heedful.learning.surrogates import clipped_surrogate, log_ratio, needed, observe
+from heedful.learning.advantages import by_group, centre_in_group, standardise_in_group
+from heedful.learning.regularisers import KLInLoss
+from heedful.learning.surrogates import averaged, clipped_surrogate, log_ratio, observe
 from heedful.learning.updates import by_gradient
 from heedful.rollouts import Evaluation, Metrics, Rollouts
 
@@ -53,6 +50,7 @@ class GRPO:
     """Weight of the bonus for entropy (averaged as the loss is)."""
     approx_kl_limit: float | None = None
     """Leave out the rest of a batch's steps once its mean per-token approx_kl passes this."""
+    needs_critic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.average == "constant" and self.constant_tokens < 1:
@@ -64,43 +62,40 @@ class GRPO:
 
     def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """(advantages_BT, returns_BT): the completion's standing in its group and its reward, at each token."""
-        rewards_BT = needed(rollouts.rewards_BT, "GRPO", "rewards", "attach rewards_BT to the rollouts")
-        rewards_B = masks.kept(rewards_BT, rollouts.mask_BT).sum(1)
-        relative = standardise_in_group if self.standardise else centre_in_group
-        advantages_B = relative(rewards_B, rollouts.group_B)
-        return over_tokens(advantages_B, rollouts.mask_BT), over_tokens(rewards_B, rollouts.mask_BT)
+        return by_group(rollouts, "GRPO", standardise_in_group if self.standardise else centre_in_group)
+
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): how the loss averages over tokens."""
+        return averaged(x_BT, mask_BT, self.average, self.constant_tokens)
 
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
         """Clipped surrogate + kl_coefficient * KL estimator, averaged over tokens as `average` says."""
         mask_BT = rollouts.mask_BT
-        weight_BT, count = self._weights(mask_BT, evaluation.logprobs_BT.dtype)
         high = self.clip if self.clip_high is None else self.clip_high
         policy_BT, metrics = clipped_surrogate(log_ratio(evaluation, rollouts), advantages_BT, mask_BT, self.clip, high)
-        policy_sum = (weight_BT * policy_BT).sum()
-        bonus_sum = (weight_BT * masks.kept(evaluation.entropy_BT, mask_BT)).sum()
+        policy_sum, count = self.averaged(policy_BT, mask_BT)
+        bonus_sum, _ = self.averaged(evaluation.entropy_BT, mask_BT)
         loss_sum = policy_sum - self.entropy_coefficient * bonus_sum
         observed = {**observe(evaluation, rollouts), **metrics, "policy_loss": (policy_sum, count)}
         if self.kl_coefficient:
-            ref_BT = needed(rollouts.ref_logprobs_BT, "GRPO", "a reference", "attach ref_logprobs_BT to the rollouts")
-            gap_BT = masks.kept(evaluation.logprobs_BT - ref_BT, mask_BT)
-            estimator = k3 if self.kl_estimator == "k3" else k2
-            kl_sum = (weight_BT * estimator(gap_BT, torch.zeros_like(gap_BT))).sum()
+            kl_BT = KLInLoss(self.kl_coefficient, self.kl_estimator)(evaluation, rollouts)
+            kl_sum, _ = self.averaged(kl_BT, mask_BT)
             loss_sum = loss_sum + self.kl_coefficient * kl_sum
             observed["kl_loss"] = (kl_sum, count)
         return loss_sum, count, observed
 
-    def _weights(self, mask_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(weight_BT of each token in the sum, what the sum is divided by)."""
-        lengths_B = mask_BT.sum(1)
-        weight_BT, sequences = mask_BT.to(dtype), (lengths_B > 0).sum()
-        match self.average:
-            case "sequence":
-                return weight_BT / lengths_B.clamp(min=1)[:, None], sequences
-            case "token":
-                return weight_BT, mask_BT.sum()
-            case "constant":
-                return weight_BT / self.constant_tokens, sequences
-
     update = by_gradient
+
+
+def dr_grpo(limit_tokens: int = 64) -> GRPO:
+    """GRPO without its two biases (Liu et al. 2025, "Understanding R1-Zero-Like Training", "Dr. GRPO").
+
+    Advantages are not divided by the deviation, which would weigh prompts by how much their rewards agree; a
+    completion's sum is divided by a constant, not by its length, which would make long wrong answers cheap.
+
+    Args:
+        limit_tokens: that constant, the length limit of completions.
+    """
+    return GRPO(standardise=False, average="constant", constant_tokens=limit_tokens)

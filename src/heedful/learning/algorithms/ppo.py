@@ -6,22 +6,28 @@ Ziegler et al. 2019, "Fine-Tuning Language Models from Human Preferences" (value
 
 Deviations from the 2019 code: advantages are whitened once over the batch, not in every minibatch (with one
 minibatch, the 2019 setting, both are the same); reward whitening is off, as Huang et al. 2024 ("The N+
-Implementation Details of RLHF with PPO") found it to shorten answers.
+Implementation Details of RLHF with PPO") found it to shorten answers. Losses are means over tokens, as in 2019,
+unless `average="sequence"` gives short and long completions the same weight.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from heedful.learning import masks
-from heedful.learning.advantages import gae, whiten
-from heedful.learning.surrogates import clipped_surrogate, log_ratio, needed, observe, value_loss
+from heedful.learning.advantages import by_critic, whiten
+from heedful.learning.surrogates import (
+    averaged,
+    clipped_surrogate,
+    critic_values,
+    log_ratio,
+    observe,
+    value_loss,
+)
 from heedful.learning.updates import by_gradient
 from heedful.rollouts import Evaluation, Metrics, Rollouts
-
-_CRITIC = "train with a critic (a value head), or choose an algorithm without one: rloo, grpo, reinforce"
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,9 @@ class PPO:
     value_coefficient: float = 0.1
     """Weight of the critic's loss beside the policy's."""
     entropy_coefficient: float = 0.0
-    """Weight of the bonus for entropy (per token)."""
+    """Weight of the bonus for entropy (averaged as the loss is)."""
+    average: Literal["token", "sequence"] = "token"
+    """Whether every token counts the same in the loss, or every completion."""
     gamma: float = 1.0
     """Discount per token."""
     lam: float = 0.95
@@ -51,42 +59,39 @@ class PPO:
     approx_kl_limit: float | None = None
     """Leave out the rest of a batch's steps once its mean per-token approx_kl passes this."""
 
+    needs_critic: ClassVar[bool] = True
+
     def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """(advantages_BT, returns_BT) by GAE; returns come from advantages that are not yet whitened."""
-        rewards_BT = needed(rollouts.rewards_BT, "PPO", "rewards", "attach rewards_BT to the rollouts")
-        values_BT = needed(rollouts.values_BT, "PPO", "the critic's values", _CRITIC)
-        if self.whiten_rewards:
-            rewards_BT = whiten(rewards_BT, rollouts.mask_BT, centre=False)
-        last_values_B = rollouts.extras.get("last_values_B")
-        advantages_BT, returns_BT = gae(
-            rewards_BT, values_BT, rollouts.mask_BT, self.gamma, self.lam, last_values_B=last_values_B
+        advantages_BT, returns_BT = by_critic(
+            rollouts, "PPO", gamma=self.gamma, lam=self.lam, whiten_rewards=self.whiten_rewards
         )
         if self.whiten_advantages:
             advantages_BT = whiten(advantages_BT, rollouts.mask_BT)
         return advantages_BT, returns_BT
 
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): how the loss averages over tokens."""
+        return averaged(x_BT, mask_BT, self.average)
+
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
-        """Policy loss + value_coefficient * value loss - entropy_coefficient * entropy, summed over tokens."""
-        mask_BT, count = rollouts.mask_BT, rollouts.mask_BT.sum()
-        values_BT = needed(evaluation.values_BT, "PPO", "the critic's values", _CRITIC)
-        old_values_BT = needed(rollouts.values_BT, "PPO", "the critic's values", _CRITIC)
+        """Policy loss + value_coefficient * value loss - entropy_coefficient * entropy."""
+        mask_BT = rollouts.mask_BT
+        values_BT, old_values_BT = critic_values(evaluation, "PPO"), critic_values(rollouts, "PPO")
         policy_BT, metrics = clipped_surrogate(
             log_ratio(evaluation, rollouts), advantages_BT, mask_BT, self.clip, self.clip
         )
         value_BT = value_loss(values_BT, old_values_BT, returns_BT, mask_BT, self.value_clip)
-        bonus_BT = masks.kept(evaluation.entropy_BT, mask_BT)
-        loss_BT = policy_BT + self.value_coefficient * value_BT - self.entropy_coefficient * bonus_BT
-        return (
-            loss_BT.sum(),
-            count,
-            {
-                **observe(evaluation, rollouts),
-                **metrics,
-                "policy_loss": (policy_BT.sum(), count),
-                "value_loss": (value_BT.sum(), count),
-            },
-        )
+        loss_BT = policy_BT + self.value_coefficient * value_BT - self.entropy_coefficient * evaluation.entropy_BT
+        loss_sum, count = self.averaged(loss_BT, mask_BT)
+        observed = {
+            **observe(evaluation, rollouts),
+            **metrics,
+            "policy_loss": self.averaged(policy_BT, mask_BT),
+            "value_loss": (value_BT.sum(), mask_BT.sum()),
+        }
+        return loss_sum, count, observed
 
     update = by_gradient

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from heedful.learning import masks
 from heedful.learning.advantages import reward_to_go
-from heedful.learning.surrogates import needed, observe
+from heedful.learning.surrogates import averaged, observe, rewards_of
 from heedful.learning.updates import by_gradient
 from heedful.rollouts import Evaluation, Metrics, Rollouts
 
@@ -33,6 +33,7 @@ class REINFORCE:
     """Discount per token."""
     entropy_coefficient: float = 0.0
     """Weight of the bonus for entropy (summed over a completion's tokens)."""
+    needs_critic: ClassVar[bool] = False
     epochs: ClassVar[int] = 1
     minibatches: ClassVar[int] = 1
     approx_kl_limit: ClassVar[float | None] = None
@@ -40,7 +41,7 @@ class REINFORCE:
     def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """(advantages_BT, returns_BT): reward to go, with and without the baseline."""
         mask_BT = rollouts.mask_BT
-        rewards_BT = needed(rollouts.rewards_BT, "REINFORCE", "rewards", "attach rewards_BT to the rollouts")
+        rewards_BT = rewards_of(rollouts, "REINFORCE")
         returns_BT = reward_to_go(rewards_BT, mask_BT, self.gamma)
         advantages_BT = returns_BT
         if self.baseline == "batch":
@@ -49,13 +50,17 @@ class REINFORCE:
             advantages_BT = advantages_BT * torch.rsqrt(masks.variance(advantages_BT, mask_BT) + 1e-8)
         return advantages_BT, returns_BT
 
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): sums over completions, averaged over the completions."""
+        return averaged(x_BT, mask_BT, "sum")
+
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
         """-A log pi, summed over tokens; the count is the number of sequences."""
-        mask_BT, count = rollouts.mask_BT, rollouts.mask_BT.any(1).sum()
-        policy_sum = -masks.kept(advantages_BT * evaluation.logprobs_BT, mask_BT).sum()
-        bonus_sum = masks.kept(evaluation.entropy_BT, mask_BT).sum()
+        mask_BT = rollouts.mask_BT
+        policy_sum, count = self.averaged(-advantages_BT * evaluation.logprobs_BT, mask_BT)
+        bonus_sum, _ = self.averaged(evaluation.entropy_BT, mask_BT)
         loss_sum = policy_sum - self.entropy_coefficient * bonus_sum
         return loss_sum, count, {**observe(evaluation, rollouts), "policy_loss": (policy_sum, count)}
 

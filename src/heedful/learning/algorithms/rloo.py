@@ -11,12 +11,13 @@ nothing at the first step of a batch (the gradient there is exactly REINFORCE's)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from heedful.learning import masks
-from heedful.learning.advantages import leave_one_out, over_tokens
-from heedful.learning.surrogates import clipped_surrogate, log_ratio, needed, observe
+from heedful.learning.advantages import by_group, leave_one_out
+from heedful.learning.surrogates import averaged, clipped_surrogate, log_ratio, observe
 from heedful.learning.updates import by_gradient
 from heedful.rollouts import Evaluation, Metrics, Rollouts
 
@@ -36,26 +37,30 @@ class RLOO:
     approx_kl_limit: float | None = None
     """Leave out the rest of a batch's steps once its mean per-token approx_kl passes this."""
 
+    needs_critic: ClassVar[bool] = False
+
     def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """(advantages_BT, returns_BT): the completion's advantage and its reward, at each of its tokens."""
-        rewards_BT = needed(rollouts.rewards_BT, "RLOO", "rewards", "attach rewards_BT to the rollouts")
-        rewards_B = masks.kept(rewards_BT, rollouts.mask_BT).sum(1)
-        advantages_B = leave_one_out(rewards_B, rollouts.group_B)
-        return over_tokens(advantages_B, rollouts.mask_BT), over_tokens(rewards_B, rollouts.mask_BT)
+        return by_group(rollouts, "RLOO", leave_one_out)
+
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): sums over completions, averaged over the completions."""
+        return averaged(x_BT, mask_BT, "sum")
 
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
         """The clipped surrogate of whole completions, summed over them; the count is their number."""
-        real_B = rollouts.mask_BT.any(1)
-        lengths_B = rollouts.mask_BT.sum(1).clamp(min=1)
-        advantages_B = masks.kept(advantages_BT, rollouts.mask_BT).sum(1) / lengths_B
+        mask_BT = rollouts.mask_BT
         policy_B, metrics = clipped_surrogate(
-            log_ratio(evaluation, rollouts).sum(1), advantages_B, real_B, self.clip, self.clip
+            log_ratio(evaluation, rollouts).sum(1),
+            masks.row_means(advantages_BT, mask_BT),
+            mask_BT.any(1),
+            self.clip,
+            self.clip,
         )
-        bonus_B = masks.kept(evaluation.entropy_BT, rollouts.mask_BT).sum(1)
-        loss_sum = policy_B.sum() - self.entropy_coefficient * bonus_B.sum()
-        observed = {**observe(evaluation, rollouts), **metrics, "policy_loss": (policy_B.sum(), real_B.sum())}
-        return loss_sum, real_B.sum(), observed
+        bonus_sum, count = self.averaged(evaluation.entropy_BT, mask_BT)
+        loss_sum = policy_B.sum() - self.entropy_coefficient * bonus_sum
+        return loss_sum, count, {**observe(evaluation, rollouts), **metrics, "policy_loss": (policy_B.sum(), count)}
 
     update = by_gradient

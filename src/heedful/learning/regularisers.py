@@ -1,0 +1,186 @@
+"""Terms that any policy gradient can carry beside its own loss, and the wrapper that adds them.
+
+    gradient = policy gradient + c_1 * term_1 + c_2 * term_2 + ... + gamma * pretraining
+
+A term is one number per token and is averaged as the algorithm averages its own loss (over tokens, over
+completions, ...), so it weighs the same against the rewards whatever the lengths. Pretraining has a batch and a
+count of its own (`heedful.learning.pretraining`). With every coefficient at 0 nothing changes, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from heedful.errors import Problem
+from heedful.learning import masks
+from heedful.learning.kl import k2, k3
+from heedful.learning.pretraining import Pretraining
+from heedful.learning.surrogates import needed
+from heedful.rollouts import Compute, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
+
+
+class Term(Protocol):
+    """Something to descend besides the algorithm's loss."""
+
+    @property
+    def coefficient(self) -> float:
+        """What it is multiplied by."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """Under which name its mean is logged."""
+        ...
+
+    def __call__(self, evaluation: Evaluation, rollouts: Rollouts) -> Tensor:
+        """loss_BT, before the coefficient; masked positions may hold anything."""
+        ...
+
+
+@dataclass(frozen=True)
+class KLInLoss:
+    """The KL to the reference as a loss, by samples of the present policy.
+
+    k2 descends KL(pi || pi_ref), the reverse KL of RLHF; k3 descends KL(pi_ref || pi), the forward KL (see
+    `heedful.learning.kl`). Either is the divergence at each token, the tokens before it taken as they are: that
+    other prefixes would have been less divergent it does not see, as k1 in the reward does.
+    """
+
+    coefficient: float
+    """Price of a nat, in units of the advantages."""
+    estimator: Literal["k2", "k3"] = "k2"
+    """Which of the two."""
+    metric: ClassVar[str] = "kl_loss"
+
+    def __call__(self, evaluation: Evaluation, rollouts: Rollouts) -> Tensor:
+        """loss_BT; 0 where masked.
+
+        Raises:
+            Problem: the rollouts have no reference.
+        """
+        mend = "attach ref_logprobs_BT to the rollouts"
+        ref_BT = needed(rollouts.ref_logprobs_BT, "a KL in the loss", "a reference", mend)
+        gap_BT = masks.kept(evaluation.logprobs_BT - ref_BT, rollouts.mask_BT)
+        return (k2 if self.estimator == "k2" else k3)(gap_BT, torch.zeros_like(gap_BT))
+
+
+@dataclass(frozen=True)
+class EntropyBonus:
+    """Pays for entropy (Williams and Peng 1991; Mnih et al. 2016, section 4); its loss is the entropy, negative."""
+
+    coefficient: float
+    """Price of a nat, in units of the advantages."""
+    metric: ClassVar[str] = "entropy_loss"
+
+    def __call__(self, evaluation: Evaluation, rollouts: Rollouts) -> Tensor:
+        """loss_BT = -entropy."""
+        return -evaluation.entropy_BT
+
+
+@runtime_checkable
+class GradientAlgorithm(Protocol):
+    """An algorithm whose `update` descends a loss, and lets another loss stand in for its own."""
+
+    @property
+    def needs_critic(self) -> bool:
+        """Whether it reads values."""
+        ...
+
+    def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """(advantages_BT, returns_BT)"""
+        ...
+
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): how the loss averages over tokens."""
+        ...
+
+    def loss(
+        self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
+    ) -> tuple[Tensor, Tensor, Metrics]:
+        """See `heedful.rollouts.Loss`."""
+        ...
+
+    def update(
+        self,
+        policy: Policy,
+        compute: Compute,
+        rollouts: Rollouts,
+        advantages_BT: Tensor,
+        returns_BT: Tensor,
+        *,
+        seed: int,
+        learning_rate_scale: float = 1.0,
+        loss: Loss | None = None,
+    ) -> Stats:
+        """`by_gradient`, or something that ends in it: with another `loss` than its own if one is given."""
+        ...
+
+
+@dataclass(frozen=True)
+class Regularised:
+    """An algorithm with terms added to its loss, and pretraining to its gradient; itself an algorithm."""
+
+    algorithm: GradientAlgorithm
+    """Whose credit and update are used."""
+    terms: tuple[Term, ...] = ()
+    """Added to its loss."""
+    pretraining: Pretraining[Any] | None = None
+    """Added to its gradient, at every optimiser step."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.algorithm, GradientAlgorithm):
+            raise Problem(
+                f"{type(self.algorithm).__name__} does not descend a loss that terms could be added to",
+                mend="set the coefficients of the terms to 0, or choose another algorithm: ppo, rloo",
+            )
+
+    @property
+    def needs_critic(self) -> bool:
+        """Whether the algorithm reads values."""
+        return self.algorithm.needs_critic
+
+    def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """The algorithm's."""
+        return self.algorithm.credit(rollouts)
+
+    def loss(
+        self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
+    ) -> tuple[Tensor, Tensor, Metrics]:
+        """The algorithm's loss and count, with the terms in the sum."""
+        loss_sum, count, metrics = self.algorithm.loss(evaluation, rollouts, advantages_BT, returns_BT)
+        for term in self.terms:
+            if term.coefficient:
+                term_sum, _ = self.algorithm.averaged(term(evaluation, rollouts), rollouts.mask_BT)
+                loss_sum = loss_sum + term.coefficient * term_sum
+                metrics = {**metrics, term.metric: (term_sum, count)}
+        return loss_sum, count, metrics
+
+    def update(
+        self,
+        policy: Policy,
+        compute: Compute,
+        rollouts: Rollouts,
+        advantages_BT: Tensor,
+        returns_BT: Tensor,
+        *,
+        seed: int,
+        learning_rate_scale: float = 1.0,
+    ) -> Stats:
+        """The algorithm's update, with this loss in place of its own."""
+        used = self.pretraining if self.pretraining is not None and self.pretraining.coefficient else None
+        mixed = used and used.mixed_into(compute, seed)
+        stats = self.algorithm.update(
+            policy,
+            mixed or compute,
+            rollouts,
+            advantages_BT,
+            returns_BT,
+            seed=seed,
+            learning_rate_scale=learning_rate_scale,
+            loss=self.loss,
+        )
+        return {**stats, **mixed.stats()} if mixed else stats

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from heedful.errors import Problem
+from heedful.learning.algorithms import (
+    A2C,
+    CISPO,
+    DAPO,
+    GRPO,
+    GSPO,
+    NLPO,
+    PPO,
+    REINFORCE,
+    RLOO,
+    TRPO,
+    dr_grpo,
+)
+from heedful.learning.regularisers import EntropyBonus, GradientAlgorithm, KLInLoss, Regularised, Term
+from heedful.learning.tabular import TabularPolicy
+from heedful.rollouts import Evaluation, Rollouts
+
+Batch = Callable[..., tuple[TabularPolicy, Rollouts]]
+NAN = float("nan")
+ROLLOUTS = Rollouts(
+    inputs={},
+    mask_BT=torch.tensor([[True, True, True], [True, False, False]]),
+    group_B=torch.tensor([0, 0]),
+    logprobs_BT=torch.tensor([[-1.0, -1, -1], [-2, NAN, NAN]], dtype=torch.float64),
+    ref_logprobs_BT=torch.tensor([[-1.5, -1, -2], [-1, NAN, NAN]], dtype=torch.float64),
+    rewards_BT=torch.tensor([[0.0, 0, 3], [1, NAN, NAN]], dtype=torch.float64),
+)
+NOW = Evaluation(ROLLOUTS.logprobs_BT, torch.tensor([[0.1, 0.2, 0.6], [0.5, NAN, NAN]], dtype=torch.float64))
+
+ALGORITHMS: dict[str, GradientAlgorithm] = {
+    "ppo": PPO(minibatches=2, entropy_coefficient=0.1),
+    "ppo-sequence": PPO(average="sequence"),
+    "rloo": RLOO(entropy_coefficient=0.1),
+    "grpo": GRPO(kl_coefficient=0.3, entropy_coefficient=0.1),
+    "dr-grpo": dr_grpo(3),
+    "dapo": DAPO(),
+    "gspo": GSPO(minibatches=2),
+    "cispo": CISPO(minibatches=2),
+    "reinforce": REINFORCE(),
+    "a2c": A2C(),
+    "nlpo": NLPO(),
+}
+
+
+@pytest.mark.parametrize("estimator", ["k2", "k3"])
+def test_the_kl_term_by_hand(estimator: Literal["k2", "k3"]) -> None:
+    gaps = [0.5, 0, 1, -1]  # log pi - log pi_ref
+    by_name = {"k2": [g * g / 2 for g in gaps], "k3": [math.exp(-g) - 1 + g for g in gaps]}
+    found_BT = KLInLoss(0.1, estimator)(NOW, ROLLOUTS)
+    assert found_BT[ROLLOUTS.mask_BT].tolist() == pytest.approx(by_name[estimator])
+    assert not found_BT[~ROLLOUTS.mask_BT].any()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "kl", "entropy"),
+    [
+        # k2 of the tokens .125, 0, .5 and .5; entropies .1, .2, .6 and .5. Each mean is the algorithm's own.
+        (GRPO(average="token"), 1.125, 1.4),
+        (GRPO(), 0.625 / 3 + 0.5, 0.9 / 3 + 0.5),
+        (dr_grpo(10), 1.125 / 10, 1.4 / 10),
+        (REINFORCE(), 1.125, 1.4),
+        (RLOO(), 1.125, 1.4),
+        (GSPO(), 0.625 / 3 + 0.5, 0.9 / 3 + 0.5),
+        (CISPO(), 1.125, 1.4),
+    ],
+    ids=["token", "sequence", "constant", "reinforce", "rloo", "gspo", "cispo"],
+)
+def test_terms_are_averaged_as_the_algorithm_averages(algorithm: GradientAlgorithm, kl: float, entropy: float) -> None:
+    pair = algorithm.credit(ROLLOUTS)
+    bare_sum, bare_count, _ = algorithm.loss(NOW, ROLLOUTS, *pair)
+    wrapped = Regularised(algorithm, (KLInLoss(0.4), EntropyBonus(0.3)))
+    loss_sum, count, metrics = wrapped.loss(NOW, ROLLOUTS, *wrapped.credit(ROLLOUTS))
+    assert float(loss_sum - bare_sum) == pytest.approx(0.4 * kl - 0.3 * entropy)
+    assert float(count) == float(bare_count)
+    assert float(metrics["kl_loss"][0]) == pytest.approx(kl)
+    assert float(metrics["entropy_loss"][0]) == pytest.approx(-entropy)
+    assert float(metrics["kl_loss"][1]) == float(bare_count)
+
+
+def stepped(
+    algorithm: GradientAlgorithm | Regularised, batch: Batch, descent: Callable[..., Any], micro_batch: int = 0
+) -> list[Tensor]:
+    policy, rollouts = batch()
+    compute = descent(micro_batch=micro_batch)
+    compute.prepare([(policy.parameters(), 0.5)])
+    algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=3)
+    return [parameter.detach() for parameter in policy.parameters()]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
+def test_with_every_coefficient_at_zero_nothing_changes_bit_for_bit(
+    algorithm: GradientAlgorithm, batch: Batch, descent: Callable[..., Any]
+) -> None:
+    bare = stepped(algorithm, batch, descent)
+    terms: tuple[Term, ...] = (KLInLoss(0.0), KLInLoss(0.0, "k3"), EntropyBonus(0.0))
+    wrapped = Regularised(algorithm, terms)
+    assert all(torch.equal(a, b) for a, b in zip(stepped(wrapped, batch, descent), bare, strict=True))
+    assert wrapped.needs_critic == algorithm.needs_critic
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
+def test_terms_reach_the_gradient_of_every_algorithm_and_micro_batches_change_nothing(
+    algorithm: GradientAlgorithm, batch: Batch, descent: Callable[..., Any]
+) -> None:
+    wrapped = Regularised(algorithm, (KLInLoss(0.2), EntropyBonus(0.1)))
+    whole = stepped(wrapped, batch, descent)
+    assert not torch.equal(whole[0], stepped(algorithm, batch, descent)[0])
+    torch.testing.assert_close(stepped(wrapped, batch, descent, 5), whole, rtol=1e-12, atol=1e-14)
+
+
+def test_an_algorithms_own_terms_are_the_same_as_those_put_around_it(batch: Batch, descent: Callable[..., Any]) -> None:
+    inside = GRPO(kl_coefficient=0.3, kl_estimator="k3", entropy_coefficient=0.1)
+    around = Regularised(GRPO(), (KLInLoss(0.3, "k3"), EntropyBonus(0.1)))
+    pair = zip(stepped(inside, batch, descent), stepped(around, batch, descent), strict=True)
+    for a, b in pair:
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-15)
+
+
+def test_what_has_no_loss_cannot_be_regularised() -> None:
+    with pytest.raises(Problem, match="TRPO does not descend a loss"):
+        Regularised(TRPO(), (KLInLoss(0.1),))  # type: ignore[arg-type]  # what a settings file might ask for
+
+
+def test_the_kl_needs_a_reference() -> None:
+    with pytest.raises(Problem, match="KL in the loss needs a reference"):
+        KLInLoss(0.1)(NOW, ROLLOUTS.with_(ref_logprobs_BT=None))
