@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import torch
+import math
+from collections.abc import Callable
 
+import pytest
+import torch
+from torch import Tensor
+
+from heedful.compute.local import LocalCompute
 from heedful.language.engines.local import LocalSampler
 from heedful.language.heads import ScalarModel
 from heedful.language.policy import LanguagePolicy, response_logprobs, response_values
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
 from heedful.language.tokens import pad
+from heedful.learning.algorithms import TRPO
 from heedful.rollouts import Rollouts
 
 PROMPTS, COMPLETIONS = [[1, 5, 9], [1, 7]], [[4, 5, 2], [6, 6, 6, 6, 2]]
@@ -92,3 +99,80 @@ def test_a_step_on_the_policy_leaves_the_reference_alone(any_model: LanguageMode
     with torch.no_grad():
         for parameter, old in zip(policy.parameters(), before, strict=True):
             parameter.copy_(old)
+
+
+def test_whole_distributions_agree_with_the_log_probabilities(any_model: LanguageModel) -> None:
+    given = rollouts(PROMPTS, COMPLETIONS)
+    policy = LanguagePolicy(any_model, temperature=0.7)
+    all_BTV = policy.distributions(given).detach()
+    evaluated = policy.evaluate(given)
+    for row, completion in enumerate(COMPLETIONS):
+        for t, token in enumerate(completion):
+            chances = all_BTV[row, t].exp()
+            assert float(chances.sum()) == pytest.approx(1, abs=1e-5)
+            logprob, entropy = evaluated.logprobs_BT[row, t].detach(), evaluated.entropy_BT[row, t].detach()
+            assert float(all_BTV[row, t, token]) == pytest.approx(float(logprob), abs=1e-4)
+            assert float(-(chances * all_BTV[row, t]).sum()) == pytest.approx(float(entropy), abs=1e-4)
+
+
+def test_the_divergence_by_hand(any_model: LanguageModel) -> None:
+    old_BTV, new_BTV = torch.tensor([[[0.5, 0.5]]]).log(), torch.tensor([[[0.9, 0.1]]]).log()
+    found_BT = LanguagePolicy(any_model).divergence(old_BTV, new_BTV)
+    assert found_BT.tolist() == [[pytest.approx(0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1))]]
+
+
+def test_the_curvature_of_the_divergence_is_that_of_its_slope(any_model: LanguageModel) -> None:
+    """Differentiating twice agrees with the change of the gradient along a direction, for real attention layers."""
+    model = any_model.frozen_copy()
+    model.module.double().requires_grad_(requires_grad=True)
+    given, policy = rollouts(PROMPTS, COMPLETIONS), LanguagePolicy(model)
+    parameters = list(policy.parameters())
+    rng = torch.Generator().manual_seed(0)
+    direction = [torch.randn(p.shape, generator=rng, dtype=torch.float64) * p.detach().std() for p in parameters]
+    old_BTV = policy.distributions(given).detach()
+
+    def slope(*, differentiable: bool = False) -> tuple[Tensor, ...]:
+        kl_BT = policy.divergence(old_BTV, policy.distributions(given))
+        return torch.autograd.grad((kl_BT * given.mask_BT).sum(), parameters, create_graph=differentiable)
+
+    along = sum((g * d).sum() for g, d in zip(slope(differentiable=True), direction, strict=True))
+    assert isinstance(along, Tensor)
+    twice = torch.autograd.grad(along, parameters)
+    size = 1e-3
+    for parameter, part in zip(parameters, direction, strict=True):
+        parameter.data += size * part
+    ahead = slope()
+    for parameter, part in zip(parameters, direction, strict=True):
+        parameter.data -= 2 * size * part
+    behind = slope()
+    differences = [(a - b) / (2 * size) for a, b in zip(ahead, behind, strict=True)]
+    curved, expected = (torch.cat([x.flatten() for x in found]) for found in (twice, differences))
+    assert float((curved - expected).norm()) < 0.02 * float(expected.norm())
+
+
+def test_a_trust_region_step_on_a_language_model(make_model: Callable[[str, int], LanguageModel]) -> None:
+    """TRPO in the text world: the bound holds, the surrogate grows, micro-batches change nothing, the critic learns."""
+    seen = []
+    for micro_batch in (0, 3):
+        model = make_model("llama", 0)
+        critic = ScalarModel(model, zero=True)
+        policy = LanguagePolicy(model, temperature=0.9, critic=critic)
+        prompts = [PROMPTS[0]] * 4 + [PROMPTS[1]] * 4
+        samples = LocalSampler(model).sample(prompts, Sampling(max_new_tokens=6, temperature=0.9), list(range(8)))
+        given = rollouts(prompts, [list(sample.token_ids) for sample in samples])
+        with torch.no_grad():
+            now = policy.evaluate(given)
+        assert now.values_BT is not None
+        rewards_BT = torch.linspace(-1, 1, given.mask_BT.numel()).view_as(now.logprobs_BT) * given.mask_BT
+        given = given.with_(logprobs_BT=now.logprobs_BT, values_BT=now.values_BT, rewards_BT=rewards_BT)
+        compute = LocalCompute(micro_batch=micro_batch)
+        compute.prepare([(critic.parameters(), 1e-3)])
+        algorithm = TRPO(kl_limit=0.02, solver_iterations=5)
+        stats = algorithm.update(policy, compute, given, *algorithm.credit(given), seed=0)
+        after_BT = policy.evaluate(given).logprobs_BT.detach()
+        assert stats["step_accepted"] == 1
+        assert 0.002 < stats["step_kl"] <= 0.02
+        assert stats["surrogate_gain"] > 0
+        seen.append((stats, after_BT))
+    assert seen[1][0] == pytest.approx(seen[0][0], rel=1e-2)
+    torch.testing.assert_close(seen[1][1], seen[0][1], rtol=1e-2, atol=1e-3)

@@ -161,7 +161,7 @@ def test_a_completion_that_fills_the_context_is_cut_for_the_stop_token(model: La
         padded.inputs, padded.response_mask_BT, torch.arange(2), torch.zeros(padded.response_mask_BT.shape)
     )
     learned = LearnedReward(reward, model.tokenizer)
-    assert [len(prompt) + len(side) for prompt, side in learned._rows(rollouts)] == [model.context_tokens, 22]
+    assert [len(prompt) + len(side) for prompt, side in learned.token_rows(rollouts)] == [model.context_tokens, 22]
     scores_B = learned(rollouts).scores_B
     assert scores_B is not None
     assert torch.isfinite(scores_B).all()

@@ -34,6 +34,16 @@ def test_kl_at_every_token_and_the_score_at_the_last() -> None:
     assert shaped.extras["kl_coefficient_B"].tolist() == pytest.approx([0.1, 0.1])
 
 
+def test_under_a_rule_the_leash_pays_for_the_log_probabilities_without_it() -> None:
+    bare_BT = torch.tensor([[-1.5, -3.0, 0.0], [-1.0, -1.0, -1.0]])
+    leash = AdaptiveKL(0.1, 1.0, 10.0)
+    shaped = Shaping(scorer, leash)(rollouts().with_(extras={"bare_logprobs_BT": bare_BT}))
+    assert shaped.rewards_BT is not None
+    torch.testing.assert_close(shaped.rewards_BT, torch.tensor([[0.0, 2.1, 0.0], [0.0, -0.2, 3.0]]))
+    # KL -1 and 2 nats, .5 on the mean: half the target, so the error is clipped to -.2, for two episodes of ten.
+    assert leash.coefficient == pytest.approx(0.1 * (1 - 0.2 * 2 / 10))
+
+
 def test_a_completion_without_an_end_pays() -> None:
     shaped = Shaping(scorer, FixedKL(0.0), missing_stop_penalty=1.5)(rollouts())
     assert shaped.rewards_BT is not None

@@ -83,11 +83,17 @@ def critiques(
 
 
 def labelled(
-    store: Store, *, purpose: Purpose = "train", campaigns: Names | None = None, kinds: Names | None = None
+    store: Store,
+    *,
+    purpose: Purpose = "train",
+    campaigns: Names | None = None,
+    kinds: Names | None = None,
+    judgement_ids: Collection[str] | None = None,
 ) -> list[Labelled]:
     """Single completions with a number: thumbs, flags, ratings, and both completions of a `bad` comparison.
 
     One row an answer, never pooled: raters use scales differently, and a model may want to know who said it.
+    `judgement_ids` as for `comparisons`.
     """
     return [
         Labelled(
@@ -104,7 +110,7 @@ def labelled(
                 "campaign": asked.question.campaign,
             },
         )
-        for asked in _asked(store, purpose, campaigns, kinds)
+        for asked in _asked(store, purpose, campaigns, kinds, judgement_ids)
         for judgement, lesson in asked.lessons()
         if isinstance(lesson, Mark)
     ]

@@ -11,6 +11,8 @@ from torch import Tensor
 from heedful.errors import Problem
 from heedful.language import prompts as prompt_order
 from heedful.language.chat import encode_prompt
+from heedful.language.frozen_trunk import shared_trunk
+from heedful.language.lora import merged
 from heedful.language.policy import LanguagePolicy, response_logprobs
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sample, Sampler, Sampling
@@ -67,7 +69,8 @@ class Acting:
         rows = [prompt for prompt in chosen for _ in range(self.completions_per_prompt)]
         ids = [self.tokens(prompt) for prompt in rows]
         seeds = [seed_of(self.seed, "collect", step, row) for row in range(len(rows))]
-        samples = self.sampler.sample(ids, self.sampling, seeds)
+        with merged(policy.model.module):
+            samples = self.sampler.sample(ids, self.sampling, seeds)
         return self._evaluated(policy, rows, ids, samples)
 
     @torch.no_grad()
@@ -84,8 +87,9 @@ class Acting:
             group_B=groups.repeat_interleave(self.completions_per_prompt),
             logprobs_BT=torch.zeros(mask_BT.shape, device=model.device),
         )
-        ref_BT = in_chunks(lambda part: response_logprobs(self.reference, part, policy.temperature)[0], bare, self)
-        logprobs_BT = in_chunks(lambda part: policy.evaluate(part).logprobs_BT, bare, self)
+        with shared_trunk(model, self.reference):
+            logprobs_BT = in_chunks(lambda part: policy.evaluate(part).logprobs_BT, bare, self)
+            ref_BT = in_chunks(lambda part: response_logprobs(self.reference, part, policy.temperature)[0], bare, self)
         values_BT = None
         if policy.critic is not None:
             values_BT = in_chunks(lambda part: _values(policy, part), bare, self)

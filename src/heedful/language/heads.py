@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from heedful.errors import Problem
 from heedful.files import write_atomically, write_json
+from heedful.language import encoder_decoder
+from heedful.language.lora import plain
 from heedful.language.pretrained import LanguageModel, load, save
+from heedful.language.trained_weights import complete_state, trained_state
 
 HEAD = "head.safetensors"
 
@@ -60,12 +63,20 @@ class ScalarModel(nn.Module):
         """Where the weights are."""
         return self.head.weight.device
 
-    def forward(self, ids_BS: Tensor, attend_mask_BS: Tensor) -> Tensor:
+    def forward(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int = 0) -> Tensor:
         """values_BS at every token (meaningless at padding). A row's real tokens must stand together.
 
         Rows are moved to the left before they are forwarded, so that all padding is on the right, where causal
         attention never looks: no mask is needed, which attention is about twice as fast without.
+
+        Args:
+            ids_BS: prompt and completion.
+            attend_mask_BS: True at their real tokens.
+            steps: how many of the last columns are the completion. Only an encoder-decoder needs to know; it values
+                nothing before the prompt's last token.
         """
+        if self.language_model[0].encoder_decoder:
+            return self._normalised(self.head(self._decoded(ids_BS, attend_mask_BS, steps))[..., 0])
         columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
         first_B1 = attend_mask_BS.int().argmax(1, keepdim=True)
         moved_BS = ids_BS.gather(1, (columns_S + first_B1) % len(columns_S))
@@ -75,15 +86,26 @@ class ScalarModel(nn.Module):
         ).last_hidden_state
         values_BS: Tensor = F.pad(self.head(hidden_BSD)[..., 0], (0, len(columns_S) - room))
         back_BS = values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
-        normalised_BS: Tensor = back_BS * self.gain + self.bias
-        return normalised_BS
+        return self._normalised(back_BS)
 
-    def score(self, ids_BS: Tensor, attend_mask_BS: Tensor) -> Tensor:
-        """score_B: the number at the last real token of each row."""
-        values_BS: Tensor = self(ids_BS, attend_mask_BS)
+    def score(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int = 0) -> Tensor:
+        """score_B: the number at the last real token of each row; arguments as in `forward`."""
+        values_BS: Tensor = self(ids_BS, attend_mask_BS, steps)
         columns_S = torch.arange(values_BS.shape[1], device=values_BS.device)
         last_B = torch.where(attend_mask_BS, columns_S, -1).max(-1).values
         return values_BS.gather(1, last_B[:, None])[:, 0]
+
+    def _normalised(self, values_BS: Tensor) -> Tensor:
+        return values_BS * self.gain + self.bias
+
+    def _decoded(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int) -> Tensor:
+        """hidden_BSD of an encoder-decoder, 0 where nothing is decoded."""
+        if not steps:
+            raise Problem(
+                "an encoder-decoder can only score a completion apart from its prompt",
+                mend="use a reward model or critic on a causal language model here",
+            )
+        return encoder_decoder.hidden_states(self.trunk, ids_BS, attend_mask_BS, steps)
 
     @torch.no_grad()
     def normalise(self, scores_B: Tensor) -> None:
@@ -102,14 +124,22 @@ class ScalarModel(nn.Module):
         self.gain.copy_(self.gain / deviation)
         self.bias.copy_((self.bias - mean) / deviation)
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """All weights by name; of a partly frozen model the trained ones, and a fingerprint of the others."""
+        return trained_state(self, super().state_dict(*args, **kwargs))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Take weights over."""
+        return super().load_state_dict(complete_state(self, state_dict), *args, **kwargs)
+
 
 def save_scalar(model: ScalarModel, folder: Path, card: Mapping[str, Any]) -> None:
-    """Write trunk (as a language model folder), head and card; whole or not at all."""
+    """Write trunk (as a language model folder, adapters merged), head and card; whole or not at all."""
 
     def fill(path: Path) -> None:
         language_model = model.language_model[0]
         twin = language_model.frozen_copy()
-        twin.module.base_model.load_state_dict(model.trunk.state_dict())
+        twin.body.load_state_dict(plain(model.trunk).state_dict())
         save(twin, path, card)
         head = {"weight": model.head.weight, "bias_head": model.head.bias, "gain": model.gain, "bias": model.bias}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, path / HEAD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def examples_of_texts(model: LanguageModel, texts: Sequence[str], block_tokens: 
 
 def imitation_loss(model: LanguageModel, batch: Sequence[Example]) -> tuple[Tensor, Tensor, Metrics]:
     """(sum over completion tokens of -log pi, number of those tokens, {})."""
-    logprobs_BT, mask_BT = _logprobs(model, batch)
+    logprobs_BT, mask_BT = completion_logprobs(model, batch)
     return -logprobs_BT.sum(), mask_BT.sum(), {}
 
 
@@ -79,19 +80,29 @@ def nats_per_token(
     """(total nats, tokens) of each example."""
     nats, tokens = np.zeros(len(examples)), np.zeros(len(examples))
     for index in by_length(examples, chunk):
-        logprobs_BT, mask_BT = _logprobs(model, [examples[i] for i in index])
+        logprobs_BT, mask_BT = completion_logprobs(model, [examples[i] for i in index])
         nats[index] = -logprobs_BT.double().sum(1).cpu().numpy()
         tokens[index] = mask_BT.sum(1).cpu().numpy()
     return nats, tokens
 
 
-def by_length(items: Sequence[Example], size: int) -> list[list[int]]:
+class Measured(Protocol):
+    """Anything with a length in tokens."""
+
+    @property
+    def length(self) -> int:
+        """Tokens to forward."""
+        ...
+
+
+def by_length(items: Sequence[Measured], size: int) -> list[list[int]]:
     """Indices in parts of `size`, like lengths together, so that little padding is computed."""
     order = sorted(range(len(items)), key=lambda index: items[index].length)
     return [order[at : at + size] for at in range(0, len(order), size)]
 
 
-def _logprobs(model: LanguageModel, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
+def completion_logprobs(model: LanguageModel, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """(logprobs_BT in nats, mask_BT) of the completions' tokens; 0 where masked."""
     padded = pad([example.prompt for example in batch], [example.completion for example in batch], model.device)
     mask_BT = padded.response_mask_BT
     rollouts = Rollouts(padded.inputs, mask_BT, torch.arange(len(batch)), torch.zeros(mask_BT.shape))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from heedful.language.heads import ScalarModel
 from heedful.language.pretrained import LanguageModel
@@ -44,6 +45,18 @@ class LanguagePolicy:
             values_BT = response_values(self.critic, rollouts)
         return Evaluation(logprobs_BT, entropy_BT, values_BT)
 
+    def distributions(self, rollouts: Rollouts) -> Tensor:
+        """logprobs_BTV of every token of the vocabulary; see `heedful.rollouts.Distributions`.
+
+        Attention goes by its plain formula, the only one that can be differentiated twice.
+        """
+        with sdpa_kernel(SDPBackend.MATH):
+            return _in_parts(rollouts, lambda part: (_all_logprobs(self.model, part, self.temperature),))[0]
+
+    def divergence(self, old_BTK: Tensor, new_BTK: Tensor) -> Tensor:
+        """kl_BT of two such log-probabilities."""
+        return (old_BTK.exp() * (old_BTK - new_BTK)).sum(-1)
+
 
 def response_logprobs(model: LanguageModel, rollouts: Rollouts, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """(logprobs_BT, entropy_BT) in nats of the sampled tokens under softmax(logits / temperature).
@@ -52,11 +65,9 @@ def response_logprobs(model: LanguageModel, rollouts: Rollouts, temperature: flo
     """
 
     def of_part(part: Padded) -> tuple[Tensor, Tensor]:
-        ids_BS, mask_BT = part.ids_BS, part.response_mask_BT
-        steps = mask_BT.shape[1]
-        logits_BLV = model.logits(ids_BS, part.attend_mask_BS, positions(part.attend_mask_BS), steps + 1)
-        all_BTV = torch.log_softmax(logits_BLV[:, :-1].float() / temperature, -1)
-        picked_BT = all_BTV.gather(-1, ids_BS[:, -steps:, None])[..., 0]
+        mask_BT = part.response_mask_BT
+        all_BTV = _all_logprobs(model, part, temperature)
+        picked_BT = all_BTV.gather(-1, part.ids_BS[:, -mask_BT.shape[1] :, None])[..., 0]
         entropy_BT = -(all_BTV.exp() * all_BTV).sum(-1)
         return torch.where(mask_BT, picked_BT, 0.0), torch.where(mask_BT, entropy_BT, 0.0)
 
@@ -64,12 +75,19 @@ def response_logprobs(model: LanguageModel, rollouts: Rollouts, temperature: flo
     return logprobs_BT, entropy_BT
 
 
+def _all_logprobs(model: LanguageModel, part: Padded, temperature: float) -> Tensor:
+    """logprobs_BTV of every token at the columns that predict the response."""
+    steps = part.response_mask_BT.shape[1]
+    logits_BLV = model.logits(part.ids_BS, part.attend_mask_BS, positions(part.attend_mask_BS), steps + 1)
+    return torch.log_softmax(logits_BLV[:, :-1].float() / temperature, -1)
+
+
 def response_values(critic: ScalarModel, rollouts: Rollouts) -> Tensor:
     """values_BT of the state before each response token; 0 where masked."""
 
     def of_part(part: Padded) -> tuple[Tensor]:
         steps = part.response_mask_BT.shape[1]
-        values_BS = critic(part.ids_BS, part.attend_mask_BS)
+        values_BS = critic(part.ids_BS, part.attend_mask_BS, steps)
         return (torch.where(part.response_mask_BT, values_BS[:, -steps - 1 : -1], 0.0),)
 
     return _in_parts(rollouts, of_part)[0]
@@ -83,6 +101,6 @@ def _in_parts(rollouts: Rollouts, of_part: Callable[[Padded], tuple[Tensor, ...]
     found = [of_part(part) for _, part in parts]
     back_B = torch.cat([index for index, _ in parts]).argsort()
     return [
-        torch.cat([F.pad(x_BT, (0, steps - x_BT.shape[1])) for x_BT in same])[back_B]
+        torch.cat([F.pad(x_BT, (0, 0) * (x_BT.ndim - 2) + (0, steps - x_BT.shape[1])) for x_BT in same])[back_B]
         for same in zip(*found, strict=True)
     ]

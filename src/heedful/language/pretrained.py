@@ -1,4 +1,4 @@
-"""The only door to transformers: load a causal language model, check that its parts belong together, save it.
+"""The only door to transformers: load a language model, check that its parts belong together, save it.
 
 Dropout is off everywhere, in training too: log-probabilities must be reproducible, or the first PPO ratio is
 not one.
@@ -6,7 +6,6 @@ not one.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
@@ -21,10 +20,20 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+)
 
 from heedful.errors import Problem
 from heedful.files import write_atomically, write_json
+from heedful.language import encoder_decoder
+from heedful.language.lora import adapters, plain
+from heedful.language.trained_weights import complete_state, trained_state
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -36,10 +45,11 @@ SMALLEST_VOCABULARY_SHARE = 0.9
 
 
 class LanguageModel:
-    """A causal language model with its tokenizer.
+    """A causal language model, or an encoder-decoder whose encoder reads the prompt, with its tokenizer.
 
     Attributes:
         module: the transformers model, in evaluation mode.
+        encoder_decoder: which of the two it is.
         tokenizer: its tokenizer.
         context_tokens: the longest prompt and completion together.
         stop_ids: token ids that end a completion.
@@ -49,6 +59,7 @@ class LanguageModel:
     def __init__(self, module: Any, tokenizer: Any, source: str = "") -> None:
         self.module, self.tokenizer, self.source = module.eval(), tokenizer, source
         config = module.config
+        self.encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
         self.layers = int(config.num_hidden_layers)
         self.vocabulary = int(module.get_input_embeddings().weight.shape[0])
         self.context_tokens = int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
@@ -88,7 +99,12 @@ class LanguageModel:
         return text
 
     def logits(self, ids_BS: Tensor, attend_mask_BS: Tensor, positions_BS: Tensor, last: int) -> Tensor:
-        """Logits_BLV at the `last` columns, the only ones computed."""
+        """Logits_BLV at the `last` columns, the only ones computed.
+
+        For an encoder-decoder the completion is all but the first of these columns: that is where it is divided.
+        """
+        if self.encoder_decoder:
+            return encoder_decoder.logits(self.module, ids_BS, attend_mask_BS, last - 1)
         out: Tensor = self.module(
             input_ids=ids_BS,
             attention_mask=attend_mask_BS,
@@ -110,30 +126,34 @@ class LanguageModel:
         ).logits
         return out[:, -1]
 
+    @property
+    def body(self) -> Any:
+        """The model below its language head: hidden states come out."""
+        return encoder_decoder.trunk_of(self.module) if self.encoder_decoder else self.module.base_model
+
     def trunk(self) -> Any:
-        """A copy of the model below its language head: hidden states come out."""
-        return copy.deepcopy(self.module.base_model)
+        """A copy of the model below its language head, adapters merged."""
+        return plain(self.body)
 
     def frozen_copy(self) -> LanguageModel:
-        """A copy that never changes: the reference of the KL penalty."""
-        twin = LanguageModel(copy.deepcopy(self.module), self.tokenizer, self.source)
+        """A copy that never changes, adapters merged: the reference of the KL penalty."""
+        twin = LanguageModel(plain(self.module), self.tokenizer, self.source)
         twin.module.requires_grad_(requires_grad=False)
         return twin
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """All weights by name."""
-        state: dict[str, Tensor] = self.module.state_dict()
-        return state
+    def state_dict(self) -> dict[str, Any]:
+        """All weights by name; of a partly frozen model the trained ones, and a fingerprint of the others."""
+        return trained_state(self.module, self.module.state_dict())
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take weights over."""
-        self.module.load_state_dict(state)
+        self.module.load_state_dict(complete_state(self.module, state))
 
 
 def load(
     source: str | Path, *, device: torch.device | str = "cpu", tokenizer: str | Path | None = None
 ) -> LanguageModel:
-    """Load a causal language model from a folder or a hub id.
+    """Load a causal language model or an encoder-decoder from a folder or a hub id.
 
     Args:
         source: a folder with `config.json`, or the name of a model on a hub that can be reached.
@@ -141,16 +161,17 @@ def load(
         tokenizer: a folder or hub id; the model's own when left out.
 
     Raises:
-        Problem: there is no such model, it is no causal language model, or the tokenizer does not fit it.
+        Problem: there is no such model, it writes no text, or the tokenizer does not fit it.
     """
     where = str(source)
     if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
         raise Problem("this folder holds no model", where=where, mend="name a folder with config.json and the weights")
     try:
-        module = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        kind = _kind(AutoConfig.from_pretrained(source))
+        module = kind.from_pretrained(source, dtype=torch.float32)
     except (OSError, ValueError, SafetensorError) as error:
         raise Problem(
-            f"no causal language model could be loaded: {_first_line(error)}",
+            f"no language model could be loaded: {_first_line(error)}",
             where=where,
             mend="name a folder in Hugging Face format, or a hub id that this machine can reach",
         ) from error
@@ -196,8 +217,13 @@ def new_like(model: LanguageModel, seed: int) -> LanguageModel:
     """A model of the same shape with random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = AutoModelForCausalLM.from_config(model.module.config, dtype=torch.float32)
+        module = _kind(model.module.config).from_config(model.module.config, dtype=torch.float32)
     return LanguageModel(module.to(model.device), model.tokenizer)
+
+
+def _kind(config: Any) -> Any:
+    """The class of transformers that holds models of this configuration."""
+    return AutoModelForSeq2SeqLM if getattr(config, "is_encoder_decoder", False) else AutoModelForCausalLM
 
 
 def tokenizer_from_file(path: Path, *, bos: str, eos: str, pad: str, unk: str | None, context_tokens: int) -> Any:
@@ -214,10 +240,13 @@ def tokenizer_from_file(path: Path, *, bos: str, eos: str, pad: str, unk: str | 
 
 
 def save(model: LanguageModel, folder: Path, card: Mapping[str, Any] | None = None) -> None:
-    """Write model, tokenizer and card to a folder that `transformers` loads; whole or not at all."""
+    """Write model, tokenizer and card to a folder that `transformers` loads; whole or not at all.
+
+    Adapters are merged into the weights: whoever reads the folder need not know of them.
+    """
 
     def fill(path: Path) -> None:
-        model.module.save_pretrained(path)
+        (plain(model.module) if adapters(model.module) else model.module).save_pretrained(path)
         model.tokenizer.save_pretrained(path)
         write_json(path / CARD, {**(card or {}), "tokenizer": fingerprint(model.tokenizer)})
 

@@ -26,6 +26,11 @@ class Padded:
     """bool; True at real tokens of the completion."""
 
     @property
+    def steps(self) -> int:
+        """Columns of the completion."""
+        return int(self.response_mask_BT.shape[1])
+
+    @property
     def inputs(self) -> dict[str, Tensor]:
         """As a policy reads them from `Rollouts.inputs`."""
         return {"ids_BS": self.ids_BS, "attend_mask_BS": self.attend_mask_BS}

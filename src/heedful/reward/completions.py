@@ -8,17 +8,15 @@ is the business of `heedful.reward.shaping`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from heedful.errors import Problem
 from heedful.language import prompts as order
 from heedful.language.acting import PromptTokens
-from heedful.language.chat import encode_completion
 from heedful.language.heads import ScalarModel
+from heedful.language.preferring import Encoded, Pair, by_prompt_and_length, encode_pairs
 from heedful.language.pretrained import fingerprint
 from heedful.language.tokens import pad
 from heedful.learning.fit import fit
@@ -30,69 +28,9 @@ from heedful.runs import Run
 from heedful.seeds import seed_of
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A comparison in token ids."""
-
-    prompt: list[int]
-    a: list[int]
-    b: list[int]
-    target: float
-    weight: float
-    margin: float
-
-    @property
-    def length(self) -> int:
-        """Tokens of the longer side, to which the other one is padded."""
-        return len(self.prompt) + max(len(self.a), len(self.b))
-
-    def without_margin(self) -> Pair:
-        """The same pair, asking for no more than the right order."""
-        return replace(self, margin=0.0)
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Comparisons in token ids, and what had to give for the model's context."""
-
-    pairs: list[Pair]
-    comparisons: list[Comparison]
-    """Those that `pairs` were made of, in the same order."""
-    cut: int
-    """Completions cut at the end because prompt and completion are longer than the context."""
-    left_out: int
-    """Comparisons whose prompt alone fills the context."""
-
-
 def encode(model: ScalarModel, comparisons: Sequence[Comparison], *, skip_overlong: bool = False) -> Encoded:
-    """Comparisons in token ids. A completion that is too long is cut at its end, and counted.
-
-    Raises:
-        Problem: a prompt leaves no room for an answer and `skip_overlong` is not set.
-    """
-    language_model = model.language_model[0]
-    room, tokens = language_model.context_tokens, PromptTokens(language_model)
-    pairs, kept, cut, left_out = [], [], 0, 0
-    for comparison in comparisons:
-        prompt = tokens(comparison.prompt)
-        where = f"question {comparison.question_id or comparison.prompt.id}"
-        if len(prompt) > room - 2:
-            if not skip_overlong:
-                raise Problem(
-                    f"the prompt has {len(prompt)} tokens, the model's context is {room}",
-                    where=where,
-                    mend="leave such questions out with --skip-overlong, or use a model with a longer context",
-                )
-            left_out += 1
-            continue
-        sides = [encode_completion(language_model, text) for text in (comparison.a, comparison.b)]
-        short = [
-            side if len(prompt) + len(side) <= room else [*side[: room - len(prompt) - 1], side[-1]] for side in sides
-        ]
-        cut += sum(len(side) != len(whole) for side, whole in zip(short, sides, strict=True))
-        pairs.append(Pair(prompt, short[0], short[1], comparison.target, comparison.weight, comparison.margin))
-        kept.append(comparison)
-    return Encoded(pairs, kept, cut, left_out)
+    """Comparisons in the reward model's token ids, see `heedful.language.preferring.encode_pairs`."""
+    return encode_pairs(model.language_model[0], comparisons, skip_overlong=skip_overlong)
 
 
 def pair_scores(model: ScalarModel, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
@@ -104,7 +42,7 @@ def pair_scores(model: ScalarModel, pairs: Sequence[Pair]) -> tuple[Tensor, Tens
     sides = [(tuple(pair.prompt), tuple(side)) for pair in pairs for side in (pair.a, pair.b)]
     index = torch.tensor([rows.setdefault(side, len(rows)) for side in sides], device=model.device)
     padded = pad([prompt for prompt, _ in rows], [side for _, side in rows], model.device)
-    scores_N2 = model.score(padded.ids_BS, padded.attend_mask_BS)[index].view(-1, 2)
+    scores_N2 = model.score(padded.ids_BS, padded.attend_mask_BS, padded.steps)[index].view(-1, 2)
     return scores_N2[:, 0], scores_N2[:, 1]
 
 
@@ -130,7 +68,7 @@ def fit_reward(
         chosen = order.batch_in_bundles(
             pairs, step, size, passes_seed, key=lambda pair: tuple(pair.prompt), bundle=max(1, size // 2)
         )
-        return _by_prompt_and_length(chosen, compute.micro_batch)
+        return by_prompt_and_length(chosen, compute.micro_batch)
 
     def loss(batch: list[Pair]) -> tuple[Tensor, Tensor, Metrics]:
         a_N, b_N = pair_scores(model, batch)
@@ -159,13 +97,6 @@ def fit_reward(
 def steps_of(items: int, per_step: int, epochs: float) -> int:
     """Optimiser steps for `epochs` passes over `items`."""
     return max(1, round(epochs * items / min(per_step, items)))
-
-
-def _by_prompt_and_length(pairs: list[Pair], micro_batch: int) -> list[list[Pair]]:
-    """Micro-batches in which prompts stand together, like lengths beside each other."""
-    size = micro_batch or len(pairs)
-    ordered = sorted(pairs, key=lambda pair: (pair.prompt, pair.length))
-    return [ordered[at : at + size] for at in range(0, len(ordered), size)]
 
 
 @torch.no_grad()
@@ -203,9 +134,11 @@ def describe_completions(
         for at in range(0, len(rows), chunk):
             some = rows[at : at + chunk]
             padded = pad([prompt for prompt, _ in some], [text for _, text in some], model.device)
-            model.score(padded.ids_BS, padded.attend_mask_BS)
-            hidden_BSD = seen.pop()  # its rows stand on the left
-            last_B = padded.attend_mask_BS.sum(1) - 1
+            model.score(padded.ids_BS, padded.attend_mask_BS, padded.steps)
+            hidden_BSD = seen.pop()  # its rows stand on the left, but for an encoder-decoder, where nothing is moved
+            first_B = 0 if model.language_model[0].encoder_decoder else padded.attend_mask_BS.int().argmax(1)
+            written_B = padded.response_mask_BT.sum(1)
+            last_B = padded.ids_BS.shape[1] - padded.steps + written_B - 1 - first_B
             features_BD[at : at + chunk] = hidden_BSD[torch.arange(len(some), device=model.device), last_B]
     finally:
         hook.remove()
@@ -233,7 +166,9 @@ def _score_ids(model: ScalarModel, rows: Sequence[tuple[list[int], list[int]]], 
     for at in range(0, len(ordered), chunk):
         index = ordered[at : at + chunk]
         padded = pad([rows[i][0] for i in index], [rows[i][1] for i in index], model.device)
-        scores_B[torch.tensor(index, device=model.device)] = model.score(padded.ids_BS, padded.attend_mask_BS)
+        scores_B[torch.tensor(index, device=model.device)] = model.score(
+            padded.ids_BS, padded.attend_mask_BS, padded.steps
+        )
     return scores_B
 
 
@@ -254,9 +189,9 @@ class LearnedReward:
         if not self.same_tokens:
             scores_B = score_completions(self.model, rollouts.prompts, rollouts.completions, chunk=self.chunk)
             return rollouts.with_(scores_B=scores_B.to(rollouts.mask_BT.device))
-        return rollouts.with_(scores_B=_score_ids(self.model, self._rows(rollouts), self.chunk))
+        return rollouts.with_(scores_B=_score_ids(self.model, self.token_rows(rollouts), self.chunk))
 
-    def _rows(self, rollouts: Rollouts) -> list[tuple[list[int], list[int]]]:
+    def token_rows(self, rollouts: Rollouts) -> list[tuple[list[int], list[int]]]:
         """Prompt and completion of each row, without padding, the stop token at the end, cut to the context."""
         language_model, steps = self.model.language_model[0], rollouts.mask_BT.shape[1]
         room, stops = language_model.context_tokens, language_model.stop_ids

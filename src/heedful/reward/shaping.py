@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from heedful.learning import masks
-from heedful.learning.kl import KLController, k1, leashed_rewards
+from heedful.learning.kl import KLController, k1, leashed_logprobs, leashed_rewards
 from heedful.rollouts import Reward, Rollouts
 
 
@@ -30,16 +30,16 @@ class Shaping:
         assert scored.scores_B is not None
         assert scored.ref_logprobs_BT is not None
         mask_BT, coefficient = scored.mask_BT, self.leash.coefficient
-        shaped_B = scored.scores_B
+        shaped_B, logprobs_BT = scored.scores_B, leashed_logprobs(scored)
         if self.missing_stop_penalty and scored.finished_B is not None:
             shaped_B = shaped_B - self.missing_stop_penalty * (~scored.finished_B)
         if scored.token_scores_BT is not None:
             rest_B = shaped_B - scored.scores_B
-            rewards_BT = leashed_rewards(rest_B, scored.logprobs_BT, scored.ref_logprobs_BT, mask_BT, coefficient)
+            rewards_BT = leashed_rewards(rest_B, logprobs_BT, scored.ref_logprobs_BT, mask_BT, coefficient)
             rewards_BT = rewards_BT + masks.kept(scored.token_scores_BT, mask_BT)
         else:
-            rewards_BT = leashed_rewards(shaped_B, scored.logprobs_BT, scored.ref_logprobs_BT, mask_BT, coefficient)
-        kl = float(masks.kept(k1(scored.logprobs_BT, scored.ref_logprobs_BT), mask_BT).sum(1).mean())
+            rewards_BT = leashed_rewards(shaped_B, logprobs_BT, scored.ref_logprobs_BT, mask_BT, coefficient)
+        kl = float(masks.kept(k1(logprobs_BT, scored.ref_logprobs_BT), mask_BT).sum(1).mean())
         self.leash.update(kl, len(scored))
         used_B = torch.full((len(scored),), coefficient, device=mask_BT.device)
         return scored.with_(rewards_BT=rewards_BT, extras={**scored.extras, "kl_coefficient_B": used_B})
