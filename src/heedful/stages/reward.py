@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -21,16 +21,18 @@ from heedful.language import prompts as order
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
 from heedful.language.heads import ScalarModel
+from heedful.language.preferring import Encoded
 from heedful.language.pretrained import LanguageModel, new_like
 from heedful.language.sampling import Sampling
+from heedful.language.tuning import Tuning
 from heedful.learning.schedules import schedule
 from heedful.records import Comparison, Model
-from heedful.reward.completions import Encoded, encode, fit_reward, held_out_scores, score_completions, steps_of
+from heedful.reward.completions import encode, fit_reward, held_out_scores, score_completions, steps_of
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import progress, say, with_interval
 from heedful.stages.project import Project
-from heedful.stages.versions import automatic_rate, keep_reward, load_policy, start_computing
+from heedful.stages.versions import automatic_rate, keep_reward, load_policy, start_computing, tune_for_run
 
 RATE = 0.5
 """Of the automatic learning rate, see `heedful.stages.versions.automatic_rate`."""
@@ -50,6 +52,7 @@ class Config:
     """What is never shared between training and held-out comparisons: prompt, or a metadata column."""
     held_out: float = 0.0
     """Share of the prompts (or of the column's values) held out; 0: a tenth of the prompts, a quarter of the values."""
+    tuning: Tuning = field(default_factory=Tuning)
     epochs: float = 1.0
     """Passes over the training comparisons; more of them soon overfit."""
     pairs_per_step: int = 64
@@ -98,6 +101,7 @@ def run(config: Config, *, name: str = "") -> Model:
     policy = load_policy(project, project.model(base), choose_device(config.device))
     start_computing(current, policy, config.device, config.threads)
     model = _begin(config, policy)
+    tune_for_run(current, {"reward model": model}, config.tuning, seed=config.seed)
     to_learn = encode(model, training, skip_overlong=config.skip_overlong)
     to_examine = encode(model, aside, skip_overlong=config.skip_overlong)
     _tell(config, to_learn, to_examine)
@@ -135,7 +139,9 @@ def _comparisons(project: Project, current: Run, config: Config) -> tuple[list[C
     def divided(found: list[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
         # A column has few values as a rule, and an interval clustered by two of them would say nothing.
         share = config.held_out or (0.1 if config.holdout_by == "prompt" else 0.25)
-        learnt, aside = split(found, by=config.holdout_by, held_out=share, seed=config.seed)
+        # By a stream of its own: with the project's, what is drawn here would be what evaluation has drawn already.
+        drawn = seed_of(config.seed, "held out answers")
+        learnt, aside = split(found, by=config.holdout_by, held_out=share, seed=drawn)
         kept = project.examination_prompts(current)
         if config.holdout_by == "prompt":
             aside += [item for item in learnt if item.prompt.id in kept]
@@ -175,7 +181,7 @@ def _tell(config: Config, to_learn: Encoded, to_examine: Encoded) -> None:
 
 def _train(config: Config, model: ScalarModel, data: Encoded, current: Run) -> None:
     compute = LocalCompute(model.device, micro_batch=config.micro_batch, weight_decay=config.weight_decay)
-    rate = config.learning_rate or automatic_rate(model.parameters(), RATE)
+    rate = config.learning_rate or automatic_rate(model.parameters(), RATE, config.tuning)
     compute.prepare([(model.parameters(), rate)])
     pairs = data.pairs if config.margins else [pair.without_margin() for pair in data.pairs]
     steps = steps_of(len(pairs), config.pairs_per_step, config.epochs)

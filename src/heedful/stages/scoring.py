@@ -8,6 +8,7 @@ from heedful.errors import Problem
 from heedful.language.heads import ScalarModel
 from heedful.language.pretrained import LanguageModel
 from heedful.reward.completions import LearnedReward
+from heedful.reward.credit import Credit, credited
 from heedful.reward.rules import FunctionReward, load_function
 from heedful.rollouts import Reward, Rollouts
 from heedful.stages.measuring import true_score
@@ -33,17 +34,23 @@ def newest_reward(project: Project, wanted: str) -> str:
     return rewards[-1].id
 
 
-def scorer(judge: ScalarModel | None, function: str, model: LanguageModel, *, by_text: bool, gold: bool) -> Reward:
+def scorer(
+    judge: ScalarModel | None, function: str, model: LanguageModel, credit: Credit, *, by_text: bool, gold: bool
+) -> Reward:
     """What a policy is improved against, before the leash.
 
     Args:
         judge: a reward model; None: the function.
         function: FILE.py:NAME.
         model: the policy's, whose tokens are scored.
+        credit: where in a completion the score is paid.
         by_text: score the text, because a stop text may have cut the tokens.
         gold: attach the playground's true score too, to be logged.
     """
-    found = FunctionReward(load_function(function)) if judge is None else _learned(judge, model, by_text=by_text)
+    found: Reward = (
+        FunctionReward(load_function(function)) if judge is None else _learned(judge, model, by_text=by_text)
+    )
+    found = credited(found, credit, model)
     return _with_gold(found) if gold else found
 
 

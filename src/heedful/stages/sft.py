@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heedful.compute.devices import choose_device
-from heedful.errors import Problem
-from heedful.feedback.splits import split
 from heedful.language.imitation import examples_of_demonstrations
+from heedful.language.tuning import Tuning
 from heedful.records import Model
 from heedful.stages.console import say, with_interval
-from heedful.stages.imitating import Imitation, frozen_demonstrations, held_out_nats, imitate
+from heedful.stages.imitating import Imitation, divided_demonstrations, held_out_nats, imitate
 from heedful.stages.project import Project
-from heedful.stages.versions import keep_policy, load_policy, start_computing
+from heedful.stages.versions import keep_policy, load_policy, start_computing, tune_for_run
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class Config:
     policy: str = "current"
     """The version to begin from."""
     imitation: Imitation = field(default_factory=lambda: Imitation(learning_rate=3e-4))
+    tuning: Tuning = field(default_factory=Tuning)
     held_out: float = 0.1
     """Share of the prompts whose demonstrations are kept for measuring."""
     seed: int = 0
@@ -49,23 +49,8 @@ def run(config: Config) -> Model:
     begin, new = current.record["inputs"]["policy"], current.record["inputs"]["version"]
     model = load_policy(project, project.model(begin), choose_device(config.device))
     start_computing(current, model, config.device, config.threads)
-    found = [item for item in frozen_demonstrations(project, current) if item.prompt.text or item.prompt.messages]
-    if len(found) < 2:
-        raise Problem(
-            "there are no demonstrations to learn from",
-            where=str(config.project),
-            mend="import some: `heedful import PROJECT file.jsonl` with `prompt` and `completion` on each line",
-        )
-    training, aside = split(found, held_out=config.held_out, seed=config.seed)
-    kept = project.examination_prompts(current)
-    aside += [item for item in training if item.prompt.id in kept]
-    training = [item for item in training if item.prompt.id not in kept]
-    if not training or not aside:
-        raise Problem(
-            f"no demonstrations are left to {'measure with' if training else 'learn from'}",
-            where=str(config.project),
-            mend="import more, on prompts that are not kept for evaluation",
-        )
+    tune_for_run(current, {"policy": model}, config.tuning, seed=config.seed)
+    training, aside = divided_demonstrations(project, current, held_out=config.held_out, seed=config.seed)
     examples, examined = examples_of_demonstrations(model, training), examples_of_demonstrations(model, aside)
     clusters = [item.prompt.id for item in aside]
     before = held_out_nats(model, examined, clusters)

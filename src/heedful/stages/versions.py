@@ -6,23 +6,33 @@ Imported by the stages that train or sample; the others work without torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from heedful.compute.devices import choose_device, choose_threads
 from heedful.errors import Problem
+from heedful.language.decoding import is_steered, steered_if_told
+from heedful.language.frozen_trunk import share_frozen
 from heedful.language.heads import ScalarModel, load_scalar, save_scalar
 from heedful.language.pretrained import LanguageModel, load, save
+from heedful.language.tuning import Tuning, tune
 from heedful.records import Model
 from heedful.runs import Run
+from heedful.seeds import seed_of
+from heedful.stages.console import say
 from heedful.stages.project import Project
+
+ADAPTER_RATE = 10.0
+"""Adapters want about ten times the learning rate of all weights (Schulman et al. 2025, *LoRA Without Regret*)."""
 
 
 def load_policy(project: Project, model: Model, device: torch.device | str = "cpu") -> LanguageModel:
-    """The weights and tokenizer of a policy version."""
-    return load(project.folder / model.path, device=device)
+    """The weights and tokenizer of a policy version; one that decodes by Q and V heads comes steered by them."""
+    folder = project.folder / model.path
+    return steered_if_told(load(folder, device=device), folder)
 
 
 def load_reward(project: Project, model: Model, device: torch.device | str = "cpu") -> ScalarModel:
@@ -30,10 +40,18 @@ def load_reward(project: Project, model: Model, device: torch.device | str = "cp
     return load_scalar(project.folder / model.path, device=device)
 
 
-def keep_policy(project: Project, weights: LanguageModel, record: Model) -> Model:
-    """Write a new policy version, then record it; doing it again after a crash changes nothing."""
+def keep_policy(
+    project: Project, weights: LanguageModel, record: Model, beside: Callable[[Path], None] | None = None
+) -> Model:
+    """Write a new policy version, then record it; doing it again after a crash changes nothing.
+
+    Args:
+        beside: writes what belongs to this version into its folder as well, such as Q and V heads.
+    """
     _refuse_another(project, record)
     save(weights, project.folder / record.path, card=_card(record))
+    if beside is not None:
+        beside(project.folder / record.path)
     project.store.add_model(record)
     return record
 
@@ -46,13 +64,44 @@ def keep_reward(project: Project, weights: ScalarModel, record: Model) -> Model:
     return record
 
 
-def automatic_rate(parameters: Iterable[torch.nn.Parameter], factor: float) -> float:
-    """A learning rate that falls with the model's size: factor / sqrt(number of parameters).
+def tune_for_run(run: Run, models: Mapping[str, LanguageModel | ScalarModel], tuning: Tuning, *, seed: int) -> None:
+    """Make the weights that `tuning` names trainable in each model, say how many they are, and record it in the run.
+
+    Args:
+        models: by what they are called in the run: policy, critic, reward model.
+        seed: the run's; fresh adapters come out the same when the run is resumed.
+    """
+    for name, model in models.items():
+        if isinstance(model, LanguageModel) and is_steered(model):
+            raise Problem(
+                f"the {name} decodes by Q and V heads, and such a version is not trained further",
+                where=model.source,
+                mend="begin from its parent, or make plain weights of it with `heedful distil --teacher VERSION`",
+            )
+    sizes = {name: tune(model, tuning, seed=seed_of(seed, "adapters", name)) for name, model in models.items()}
+    for name, size in sizes.items():
+        say(f"Training {size} of the {name}.")
+    run.note(parameters={name: {"trained": size.trained, "all": size.total} for name, size in sizes.items()})
+
+
+def share_what_is_frozen(
+    models: Sequence[LanguageModel | ScalarModel], others: Sequence[LanguageModel | ScalarModel | None]
+) -> None:
+    """Let models that only compute (a reference, a reward model) use the equal frozen tensors of those in training."""
+    for other in others:
+        for model in models:
+            if other is not None:
+                share_frozen(model, other)
+
+
+def automatic_rate(parameters: Iterable[torch.nn.Parameter], factor: float, tuning: Tuning | None = None) -> float:
+    """A learning rate that falls with the model's size: factor / sqrt(number of parameters); more for adapters.
 
     A rule of thumb through what the field uses: with factor 0.15, 1.3e-5 for 124 M parameters (Ziegler et al. 2019:
     1e-5) and 1.8e-6 for 7 B; with factor 0.5, 1e-3 for 0.25 M.
     """
-    return factor / math.sqrt(sum(parameter.numel() for parameter in parameters))
+    adapted = tuning is not None and tuning.mode in ("lora", "dora")
+    return (ADAPTER_RATE if adapted else 1.0) * factor / math.sqrt(sum(parameter.numel() for parameter in parameters))
 
 
 def start_computing(run: Run, model: LanguageModel | None, device: str, threads: int) -> int:

@@ -1,0 +1,125 @@
+"""Logged completions and what they earned, as examples: from people's labels, or scored once before training."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+
+from heedful.errors import Problem
+from heedful.feedback import lineage
+from heedful.feedback.views import labelled
+from heedful.files import write_json
+from heedful.language.imitation import examples_of_demonstrations
+from heedful.language.pretrained import LanguageModel
+from heedful.records import Demonstration, Labelled, Prompt
+from heedful.runs import Run
+from heedful.stages.measuring import learned_scores
+from heedful.stages.project import Project
+from heedful.stages.valuing import Scored
+
+SCORES = "scores.json"
+"""In the run's folder: what the scorer said, so that a resumed run asks it nothing again."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Logged completions with one reward each."""
+
+    rows: list[Scored]
+    prompt_ids: list[str]
+    """Of each row."""
+    what: str
+    """Where the rewards come from."""
+
+    @property
+    def mean(self) -> float:
+        """Of the rewards."""
+        return fmean(row.reward for row in self.rows)
+
+    @property
+    def deviation(self) -> float:
+        """Population standard deviation of the rewards."""
+        return pstdev(row.reward for row in self.rows)
+
+    def standardised(self) -> list[Scored]:
+        """The rows, with rewards of mean 0 and variance 1."""
+        return [Scored(row.example, (row.reward - self.mean) / self.deviation) for row in self.rows]
+
+
+def logged_rewards(project: Project, run: Run, model: LanguageModel, *, label: str, scorer: str) -> Logged:
+    """The training completions of the store that have a reward; several answers on one completion are averaged.
+
+    Raises:
+        Problem: there are none, they all earned the same, or it is open which label is meant.
+    """
+    found, what = _scored(project, run, model, scorer) if scorer else _labels(project, run, label)
+    kept = project.examination_prompts(run)
+    pooled: dict[tuple[str, str], list[float]] = {}
+    prompts: dict[str, Prompt] = {}
+    for prompt, text, value in found:
+        if prompt.id not in kept and text.strip() and (prompt.text or prompt.messages):
+            pooled.setdefault((prompt.id, text), []).append(value)
+            prompts[prompt.id] = prompt
+    examples = examples_of_demonstrations(model, [Demonstration(prompts[id_], text) for id_, text in pooled])
+    rows = [Scored(example, fmean(values)) for example, values in zip(examples, pooled.values(), strict=True)]
+    logged = Logged(rows, [id_ for id_, _ in pooled], what)
+    if len(rows) < 2 or logged.deviation < 1e-9:
+        raise Problem(
+            "all logged completions earned the same, so none can be told to be better"
+            if rows
+            else "there are no logged completions with a reward",
+            where=str(project.folder),
+            mend="import or collect labels (thumbs, ratings), or name a scorer: --scorer r1, or FILE.py:NAME",
+        )
+    return logged
+
+
+Found = list[tuple[Prompt, str, float]]
+
+
+def _labels(project: Project, run: Run, label: str) -> tuple[Found, str]:
+    """What people said, of the run's snapshot, which is taken at its first start."""
+    if run.record["snapshots"]:
+        frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
+        marks = labelled(project.store, judgement_ids=frozen.judgement_ids)
+        label = run.record["label"]
+    else:
+        marks = labelled(project.store)
+        label = label or _only(marks, project)
+        ids = {id_ for mark in marks if mark.name == label for id_ in mark.judgement_ids}
+        if not ids:
+            names = ", ".join(sorted({mark.name for mark in marks})) or "none yet"
+            raise Problem(f"no completion has a label {label!r}", where=str(project.folder), mend=f"there is: {names}")
+        run.note(snapshots=[lineage.snapshot(project.store, ids).hash], label=label)
+    return [(mark.prompt, mark.text, mark.value) for mark in marks if mark.name == label], f"label {label!r}"
+
+
+def _only(marks: list[Labelled], project: Project) -> str:
+    """The name of the label, where there is one only."""
+    counts = Counter(mark.name for mark in marks)
+    if len(counts) == 1:
+        return next(iter(counts))
+    told = ", ".join(f"{name} ({count:,})" for name, count in counts.most_common())
+    raise Problem(
+        "it is open which label is the reward" if counts else "there are no labelled completions",
+        where=str(project.folder),
+        mend=f"name one with --label: {told}" if counts else "collect thumbs or ratings, or name a scorer: --scorer r1",
+    )
+
+
+def _scored(project: Project, run: Run, model: LanguageModel, scorer: str) -> tuple[Found, str]:
+    """Every completion that the store had when the run began, scored once."""
+    prompts = {prompt.id: prompt for prompt in project.store.prompts()}
+    path = run.folder / SCORES
+    if path.is_file():
+        scores: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        texts = {completion.id: completion for completion in project.store.completions(scores)}
+    else:
+        texts = {completion.id: completion for completion in project.store.completions()}
+        asked = [prompts[completion.prompt_id] for completion in texts.values()]
+        values = learned_scores(project, scorer, asked, [item.text for item in texts.values()], model.device)
+        scores = dict(zip(texts, values, strict=True))
+        write_json(path, scores)
+    return [(prompts[texts[id_].prompt_id], texts[id_].text, value) for id_, value in scores.items()], scorer

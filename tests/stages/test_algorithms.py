@@ -1,0 +1,62 @@
+"""Every algorithm by its name on the command line: each runs, with all that it needs, and goes on after a stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.stages.test_doubts import settings
+
+from heedful.errors import Problem
+from heedful.learning.algorithms import Algorithms
+from heedful.reward.credit import Credit
+from heedful.runs import Run
+from heedful.stages import improve
+from heedful.stages.regularising import Regularisers
+
+Make = Callable[[str], Path]
+
+
+def run(folder: Path, algorithm: str, **given: object) -> list[dict[str, float]]:
+    function = f"{folder.parent / 'rewards.py'}:score"
+    config = settings(improve.Config, folder, algorithm=algorithm, reward_function=function, steps=2, **given)
+    improve.run(config, name=algorithm)
+    return Run(folder / "runs" / algorithm, {}).metrics()
+
+
+@pytest.mark.parametrize("algorithm", [field.name for field in fields(Algorithms)])
+def test_every_algorithm_runs_by_its_name(algorithm: str, make_project: Make) -> None:
+    lines = run(make_project("project"), algorithm)
+    assert [line["step"] for line in lines] == [0, 1]
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+    assert lines[0]["kl"] == pytest.approx(0, abs=1e-4), "the first completions are the reference's own"
+
+
+def test_an_unknown_algorithm_is_named_with_those_there_are(make_project: Make) -> None:
+    with pytest.raises(Problem, match='there is no algorithm "pop"'):
+        run(make_project("project"), "pop")
+
+
+def test_regularisers_are_logged_and_trpo_refuses_them(make_project: Make) -> None:
+    folder = make_project("project")
+    terms = Regularisers(kl_in_loss=0.1)
+    assert "kl_loss" in run(folder, "rloo", regularisers=terms)[0]
+    with pytest.raises(Problem, match="does not descend a loss"):
+        run(folder, "trpo", regularisers=terms)
+    with pytest.raises(Problem, match="there is no text to mix in"):
+        run(folder, "grpo", regularisers=Regularisers(pretraining=1.0))
+
+
+@pytest.mark.parametrize("kind", ["uniform", "policy_attention"])
+def test_a_score_can_be_paid_along_the_way(kind: Any, make_project: Make) -> None:
+    lines = run(make_project("project"), "ppo", credit=Credit(kind))
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+
+
+def test_a_function_has_no_attention(make_project: Make) -> None:
+    with pytest.raises(Problem, match="has no attention to credit"):
+        run(make_project("project"), "ppo", credit=Credit("attention"))
