@@ -27,7 +27,7 @@ from heedful.web.app import create_app
 from heedful.web.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from heedful.web.chat import ChatSampler
+    from heedful.web.sampler import ChatSampler
 
 PASSWORD = "HEEDFUL_OWNER_PASSWORD"
 """The environment variable that `--owner` reads the password from."""

@@ -25,7 +25,7 @@ from heedful.feedback.accounts import accounts, sessions
 from heedful.feedback.accounts.accounts import Account, Role
 from heedful.feedback.store import Store
 from heedful.web.app import create_app
-from heedful.web.chat import ChatSampler
+from heedful.web.sampler import ChatSampler
 from heedful.web.settings import ServerSettings
 
 EXECUTABLE = shutil.which("chromium") or "/usr/bin/chromium"

@@ -89,7 +89,7 @@ def _wanted(connection: Connection, found: Iterable[Row[Any]], given: Mapping[st
     rules = _dynamic(connection, {row.campaign for row in full})
     unsettled = [row for row in full if row.campaign in rules and given[row.id] < rules[row.campaign][0]]
     if unsettled:
-        from heedful.feedback.quality.reliability import sureness  # it reads stores, which count their places here
+        from heedful.feedback.quality.reliability import sureness  # it is needed seldom, and brings SciPy
 
         answers = answers_that_hold(connection, [row.id for row in unsettled])
         for row in unsettled:

@@ -43,7 +43,7 @@ class _Side:
 
 
 class PolicySampler:
-    """Samples with the project's own engine; see `heedful.web.chat.ChatSampler`."""
+    """Samples with the project's own engine; see `heedful.web.sampler.ChatSampler`."""
 
     def __init__(self, project: Project, device: str = "auto", longest: int = 256, temperature: float = 1.0) -> None:
         """Answer for the versions of `project`, with at most `longest` tokens a turn."""

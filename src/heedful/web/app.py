@@ -37,7 +37,7 @@ from heedful.web.security import FORM_LIMITS, Guard
 from heedful.web.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from heedful.web.chat import ChatSampler
+    from heedful.web.sampler import ChatSampler
 
 ROUTERS: tuple[APIRouter, ...] = (
     home.router,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
@@ -32,6 +32,7 @@ from heedful.records import Completion, Judgement, Message, Prompt
 from heedful.web import site
 from heedful.web.access import Person, Signed, redirect, render
 from heedful.web.rendering import markdown
+from heedful.web.sampler import ChatSampler
 from heedful.web.site import Site
 
 router = APIRouter()
@@ -41,27 +42,6 @@ CAMPAIGN = "chat"
 
 LONGEST = 20_000
 """Characters of what a person writes in one turn."""
-
-
-class ChatSampler(Protocol):
-    """Samples answers of a project's policies, piece by piece."""
-
-    def policies(self) -> list[str]:
-        """The versions that can answer, the newest last."""
-
-    def stream(self, prompt: Prompt, policies: tuple[str, str], seed: int) -> Iterator[tuple[int, str | Completion]]:
-        """Let two versions answer a prompt.
-
-        Args:
-            prompt: a conversation that ends with what a person wrote.
-            policies: the version of either side; one twice is allowed, and is then sampled twice.
-            seed: of the sampling; the sides get different random numbers.
-
-        Yields:
-            (side, piece of text), the sides mixed; and once for either side (side, completion), its whole text with
-            token ids, log-probabilities and sampling settings. Ids and `prompt_id` of the completions do not matter.
-            When the iterator is closed before its end, sampling stops.
-        """
 
 
 class Said(BaseModel):

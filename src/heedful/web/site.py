@@ -19,7 +19,7 @@ from heedful.web.rates import Rates
 from heedful.web.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from heedful.web.chat import ChatSampler
+    from heedful.web.sampler import ChatSampler
 
 STATIC = Path(__file__).parent / "static"
 

@@ -10,6 +10,7 @@ import pytest
 from heedful.feedback.quality.aggregate import consensus_of
 from heedful.feedback.quality.evidence import Evidence, Given
 from heedful.feedback.quality.fits import fits
+from heedful.feedback.quality.reading import evidence
 from heedful.feedback.quality.reliability import (
     Labeller,
     Reliabilities,
@@ -113,10 +114,10 @@ def test_what_was_learned_weighs_a_question_as_the_consensus_does(crowd_of: Call
 
 
 def test_from_the_store(store: Store, fill: Callable[..., Any], says: Callable[..., Any]) -> None:
-    assert reliabilities(store) == Reliabilities()
+    assert reliabilities(evidence(store)) == Reliabilities()
     fill(2, overlap=3)
     says("ann", "q0", choice="a")
     says("bob", "q0", choice="tie")
-    found = reliabilities(store, "default")
+    found = reliabilities(evidence(store, "default"))
     assert set(found.readers) == {"ann", "bob"}
     assert found.usual_reader[2] > 0

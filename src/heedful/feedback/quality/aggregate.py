@@ -12,8 +12,9 @@ from itertools import combinations
 
 import numpy as np
 
-from heedful.feedback.quality.evidence import Evidence, Form, compared, evidence
+from heedful.feedback.quality.evidence import Evidence, Form, compared
 from heedful.feedback.quality.fits import THUMB, Fits, fits
+from heedful.feedback.quality.reading import evidence
 from heedful.feedback.store import Names, Store
 
 Verdict = tuple[float, float, float]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from heedful.feedback.quality.evidence import evidence
 from heedful.feedback.quality.fits import labels_of, offered_flags
+from heedful.feedback.quality.reading import evidence
 from heedful.feedback.store import Names, Store
 
 Distance = Literal["nominal", "ordinal", "interval"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from heedful.feedback.quality import pace
-from heedful.feedback.quality.evidence import Evidence, Given, evidence
+from heedful.feedback.quality.evidence import Evidence, Given
 from heedful.feedback.quality.fits import Fits, fits
+from heedful.feedback.quality.reading import evidence
 from heedful.feedback.quality.shares import Share, difference, two_sided
 from heedful.feedback.quality.skills import Skill, agreement_by_answer, first_shown, skills, support_by_answer
 from heedful.feedback.steering.gold import agrees

@@ -1,4 +1,4 @@
-"""What the store knows about answers, read once: the rows from which everything in this room is computed.
+"""Answers as everything in this room takes them; `reading` fetches them from the store.
 
 An answer's form is told by its fields, not by its kind's name (`choice`: a comparison, `ranks`: a ranking, `thumb`:
 a label, `flags`, `ratings`), so a new kind of question that takes one of these forms needs nothing here.
@@ -6,18 +6,13 @@ a label, `flags`, `ratings`), so a new kind of question that takes one of these 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, func, select
-
-from heedful.feedback import answers, rows, steering_tables, tables
-from heedful.feedback.questions import skipped, withdrawn
-from heedful.feedback.store import Names, Store
+from heedful.feedback.kind import skipped
 from heedful.records import Metadata, Question
 
 Form = Literal["comparison", "ranking", "label", "flags", "rating", "text", "skip"]
@@ -65,37 +60,6 @@ class Evidence:
     def forms(self) -> list[Form]:
         """What each answer is."""
         return [form_of(given.answer) for given in self.answers]
-
-
-def evidence(store: Store, campaign: Names | None = None) -> Evidence:
-    """Read what holds (see `Store.judgements`), skips included.
-
-    Answers to training items are left out: people are still learning there.
-
-    Args:
-        store: where the answers are.
-        campaign: only its questions (one name or several); all questions when it is left out.
-    """
-    questions, gold, people = tables.questions, steering_tables.gold, tables.annotators
-    names = [campaign] if isinstance(campaign, str) else campaign
-    chosen = [] if names is None else [questions.c.campaign.in_(list(names))]
-    learning = select(gold.c.question_id).where(gold.c.use == "training")
-    chosen.append(questions.c.id.not_in(learning))
-    with store.reading() as connection:
-        given = _answers(connection, chosen)
-        asked = {each.question_id for each in given}
-        completions, characters = _texts(connection, chosen, asked)
-        found = {
-            row.id: rows.question_of(row, completions.get(row.id, ()))
-            for row in connection.execute(select(questions).where(*chosen).order_by(questions.c.number))
-            if row.id in asked
-        }
-        query = select(gold).join(questions, questions.c.id == gold.c.question_id).where(*chosen)
-        items = connection.execute(query).all()
-        called = {row.id: row.name for row in connection.execute(select(people.c.id, people.c.name))}
-    known = {row.question_id: row.answer for row in items}
-    hidden = frozenset(row.question_id for row in items if row.use == "gold")
-    return Evidence(given, found, characters, known, hidden, called)
 
 
 def form_of(answer: Metadata) -> Form:
@@ -158,53 +122,3 @@ def numbered(names: Iterable[Any]) -> dict[Any, int]:
 def _pair_vote(a: str, b: str, outcome: float, i: int, j: int, shown: Sequence[int]) -> PairVote:
     side = 0 if len(shown) <= max(i, j) else 1 if shown.index(i) < shown.index(j) else -1
     return PairVote(a, b, outcome, side) if a <= b else PairVote(b, a, 1 - outcome, -side)
-
-
-def _answers(connection: Connection, chosen: Sequence[ColumnElement[bool]]) -> list[Given]:
-    """Equal answers share one object: most of thousands of choices are the same few texts, and are parsed once."""
-    events, questions = tables.judgements, tables.questions
-    query = (
-        select(
-            events.c.question_id,
-            events.c.annotator_id,
-            cast(events.c.answer, Text),
-            cast(events.c.shown, Text),
-            events.c.created,
-            events.c.duration_s,
-        )
-        .join(questions, questions.c.id == events.c.question_id)
-        .where(*answers.holding(), *chosen)
-        .order_by(events.c.number)
-    )
-    parsed: dict[str, Any] = {}
-    found = []
-    for question_id, annotator_id, answer_text, shown_text, created, duration_s in connection.execute(query):
-        if answer_text not in parsed:
-            parsed[answer_text] = json.loads(answer_text)
-        if shown_text not in parsed:
-            parsed[shown_text] = tuple(json.loads(shown_text))
-        answer, shown = parsed[answer_text], parsed[shown_text]
-        if not withdrawn(answer):
-            found.append(Given(question_id, annotator_id, answer, shown, created, duration_s))
-    return found
-
-
-def _texts(
-    connection: Connection, chosen: Sequence[ColumnElement[bool]], asked: set[str]
-) -> tuple[dict[str, tuple[str, ...]], dict[str, int]]:
-    """(Question -> its completions in order, question -> their characters together)."""
-    links, texts = tables.question_completions, tables.completions
-    query = (
-        select(links.c.question_id, links.c.completion_id, func.length(texts.c.text))
-        .join(texts, texts.c.id == links.c.completion_id)
-        .join(tables.questions, tables.questions.c.id == links.c.question_id)
-        .where(*chosen)
-        .order_by(links.c.question_id, links.c.position)
-    )
-    ids: dict[str, list[str]] = {}
-    characters: dict[str, int] = {}
-    for question_id, completion_id, length in connection.execute(query):
-        if question_id in asked:
-            ids.setdefault(question_id, []).append(completion_id)
-            characters[question_id] = characters.get(question_id, 0) + length
-    return {name: tuple(each) for name, each in ids.items()}, characters

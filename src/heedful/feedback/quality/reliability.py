@@ -14,12 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from heedful.feedback.quality.dawid_skene import class_probabilities
-from heedful.feedback.quality.evidence import evidence, form_of, pair_votes_of
+from heedful.feedback.quality.evidence import Evidence, form_of, pair_votes_of
 from heedful.feedback.quality.fits import Fits, fits, labels_of
 from heedful.feedback.quality.item_response import pair_verdict
 from heedful.feedback.quality.population import Population
 from heedful.feedback.quality.ratings import USUAL_NOISE, surety
-from heedful.feedback.store import Names, Store
 from heedful.records import Metadata
 
 Confusion = tuple[tuple[float, float], tuple[float, float]]
@@ -82,12 +81,12 @@ class Reliabilities:
 NOTHING_KNOWN = Reliabilities()
 
 
-def reliabilities(store: Store, campaign: Names | None = None) -> Reliabilities:
-    """Learn who can be trusted from all answers of a campaign (or of all). Takes a second or so for 20,000 answers.
+def reliabilities(found: Evidence) -> Reliabilities:
+    """Learn who can be trusted from all answers of a campaign (see `reading`). Takes a second or so for 20,000 answers.
 
     Keep the result and learn it anew from time to time, say after every hundred answers.
     """
-    return reliabilities_of(fits(evidence(store, campaign)))
+    return reliabilities_of(fits(found))
 
 
 def reliabilities_of(found: Fits) -> Reliabilities:
