@@ -352,7 +352,7 @@ def test_fine_grained_answers_become_comparisons_flags_and_an_edit() -> None:
 
 
 def test_shapes_have_different_names_and_are_found_by_name() -> None:
-    assert len({shape.name for shape in FORMATS}) == len(FORMATS) == 12
+    assert len({shape.name for shape in FORMATS}) == len(FORMATS) == 13
     assert all(named(shape.name) is shape for shape in FORMATS)
     assert named("conversational").name == "preference"
 

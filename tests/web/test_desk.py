@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests.web.conftest import Browser
 
-from heedful.feedback import views
+from heedful.feedback import tables, views
 from heedful.feedback.controls import Pick
 from heedful.feedback.kind import Kind
 from heedful.feedback.lessons import Lesson, Pair
@@ -133,8 +134,17 @@ def test_a_wrong_answer_is_refused_in_words(store: Store, annotator: Browser) ->
 def test_an_answer_after_the_lease_ran_out_is_taken(store: Store, annotator: Browser) -> None:
     ask(store)
     task = fetch(annotator)["task"]
-    post(annotator, "release", {"questions": [task["question"]]})
+    with store.writing() as connection:
+        connection.execute(update(tables.assignments).values(leased_until=1.0))
     assert hand_in(annotator, task, {"choice": "a"}).json()["new"] is True
+
+
+def test_an_answer_to_what_was_given_back_unseen_is_refused(store: Store, annotator: Browser) -> None:
+    ask(store)
+    task = fetch(annotator)["task"]
+    post(annotator, "release", {"questions": [task["question"]]})
+    assert hand_in(annotator, task, {"choice": "a"}).status_code == 404
+    assert hand_in(annotator, fetch(annotator)["task"], {"choice": "a"}).json()["new"] is True
 
 
 def test_nobody_touches_what_was_not_given_to_them(
@@ -213,7 +223,9 @@ def test_guidelines_are_read_first_and_again_when_they_change(store: Store, anno
     assert post(annotator, "heartbeat", beat).json()["guidelines"]["version"] == 2
     assert fetch(annotator)["guidelines"]["version"] == 2
     assert annotator.get("/judge/api/guidelines?campaign=pilot").json()["read"] is False
+    ask(store, "label", 1, 1, campaign="other")
     assert annotator.get("/judge/api/guidelines?campaign=other").json() == {"guidelines": None, "read": True}
+    assert annotator.get("/judge/api/guidelines?campaign=nothing").status_code == 404
 
 
 def test_a_training_item_explains_and_gold_does_not(store: Store, annotator: Browser) -> None:
