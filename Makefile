@@ -7,6 +7,7 @@ PYTHON  ?= python3
 WORKERS ?= logical
 ARGS    ?=
 PROJECT ?= demo
+BENCH   ?= online_step local peers
 
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -43,9 +44,12 @@ fix: .venv/dev.stamp
 docs: .venv/dev.stamp
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/test_docs.py -m "not slow"
 
-bench: .venv/dev.stamp
-	@for script in benchmarks/*.py; do \
-	  if [ -f "$$script" ]; then echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script" $(ARGS) || exit 1; fi; \
+bench: .venv/dev.stamp .venv-peers/stamp
+	@echo "== the same losses as TRL's"
+	@.venv-peers/bin/python -m pytest -q -p no:cacheprovider tests/learning/direct/test_trl_parity.py
+	@for name in $(BENCH); do \
+	  echo "== benchmarks/$$name.py"; \
+	  OMP_NUM_THREADS=1 HEEDFUL_TRL=.venv-peers/bin/python $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; \
 	done
 
 serve: .venv/core.stamp
@@ -70,3 +74,11 @@ serve: .venv/core.stamp
 	@echo "installing heedful[dev] into .venv (a few minutes the first time)"
 	@$(PIP) --editable '.[dev]'
 	@touch $@ .venv/train.stamp
+
+# What heedful is measured against lives apart from it, in versions that go together.
+.venv-peers/stamp: pyproject.toml constraints.txt
+	@echo "installing TRL beside heedful into .venv-peers (a few minutes the first time)"
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[train]' trl pytest
+	@touch $@

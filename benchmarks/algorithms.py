@@ -1,13 +1,17 @@
 """Every algorithm on the playground: what it gains in true score, how far it goes for it, what it costs.
 
-    python benchmarks/algorithms.py [--seeds 3] [--only ppo rloo dpo] [--quick]
+    python benchmarks/algorithms.py --keep FOLDER [--seeds 0 1 2] [--only ppo rloo dpo] [--quick]
 
 For each seed, simulated people compare the bundled model's answers once and one reward model learns from them; then
 every algorithm begins from the same version with the same judgements, the same reward and the same number of
-completions (online) or comparisons (offline). Reported of each: the true score of answers to held-out requests less
-that of the start's (mean over seeds, 95 % interval of Student's t over seeds), the KL from the start in nats per
-answer, the seconds of training, completions sampled and reward calls. The learned score is shown beside the true one,
-and is not what counts.
+completions (online) or comparisons (offline). What is measured goes into FOLDER as it comes, so that an interrupted
+comparison goes on where it was, and several seeds may run side by side.
+
+Reported of each, over seeds: the true score of answers to held-out requests less that of the start's to the same (mean,
+95 % interval of Student's t over seeds, and the least lower bound of the seeds' own paired intervals); the KL from the
+start in nats per answer; CPU seconds of training. Of the online ones also, from the training log, smoothed over seven
+steps: the gain where the KL first passes 2 nats, and the gain after the CPU seconds that the cheapest of PPO, RLOO,
+GRPO and best-of-n needs for its whole run. The learned score is what is trained on, and is not what counts.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,7 @@ import numpy as np
 import torch
 from scipy.stats import t
 
+from heedful.files import write_json
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
 from heedful.language.sampling import Sampling
@@ -41,11 +46,22 @@ from heedful.stages.measuring import log_ratio, true_score
 from heedful.stages.project import Project
 from heedful.stages.versions import load_policy
 
-ONLINE = ("ppo", "a2c", "trpo", "nlpo", "reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo")
-OFFLINE = ("dpo", "ipo", "simpo", "slic", "kto")
+ONLINE = (
+    *("ppo", "a2c", "trpo", "nlpo", "reinforce", "rloo", "grpo", "dr_grpo", "dapo", "gspo", "cispo"),
+    *("online_dpo", "best_of", "reward_weighted"),
+)
+OFFLINE = ("dpo", "ipo", "simpo", "slic", "kto", "orpo")
 OTHERS = ("rejection",)
 
-COMPARISONS, STEPS, EXAMINED = 2000, 40, 400
+COMPARISONS, STEPS, EXAMINED = 2000, 44, 400
+WINDOW = 7
+"""Steps over which the training log is smoothed."""
+AT_KL = 2.0
+"""Nats at which gains are compared."""
+BUDGETED = ("ppo", "rloo", "grpo", "best_of")
+"""Whose cheapest run sets the budget."""
+
+Row = dict[str, Any]
 
 
 def prepared(folder: Path, seed: int, comparisons: int) -> Project:
@@ -71,7 +87,9 @@ def ways(folder: Path, seed: int, steps: int) -> dict[str, Callable[[], Model]]:
     """How each algorithm is run."""
     found: dict[str, Callable[[], Model]] = {}
     for name in ONLINE:
-        settings = settings_of(online.Config, folder, algorithm=name, steps=steps, seed=seed, check_every=0)
+        settings = settings_of(
+            online.Config, folder, algorithm=name, steps=steps, seed=seed, check_every=0, world="playground"
+        )
         found[name] = lambda settings=settings: online.run(settings)  # type: ignore[misc]  # bound to each turn
     for name in OFFLINE:
         direct = settings_of(prefer.Config, folder, method=name, seed=seed)
@@ -81,74 +99,140 @@ def ways(folder: Path, seed: int, steps: int) -> dict[str, Callable[[], Model]]:
     return found
 
 
-def examined(project: Project, version: Model, prompts: list[Prompt], seed: int) -> dict[str, float]:
-    """True score and KL of a version on held-out requests."""
+def examined(project: Project, version: Model, prompts: list[Prompt], seed: int) -> Row:
+    """True scores, KL and length of a version's answers to held-out requests."""
     model = load_policy(project, version, torch.device("cpu"))
     start = load_policy(project, project.policy_named("start"), torch.device("cpu"))
     sampling = Sampling(max_new_tokens=40)
     written = write_completions(
         model, LocalSampler(model, 64), prompts, sampling, policy=version.id, seed=seed, on_progress=lambda _: None
     )
-    kl = log_ratio(model, start, prompts, written)
-    gold = [true_score(prompt, each.text) for prompt, each in zip(prompts, written, strict=True)]
-    length = float(np.mean([len(each.token_ids) for each in written]))
-    return {"gold": float(np.mean(gold)), "kl": float(np.mean(kl)), "length": length}
+    return {
+        "gold": [true_score(prompt, each.text) for prompt, each in zip(prompts, written, strict=True)],
+        "kl": float(np.mean(log_ratio(model, start, prompts, written))),
+        "length": float(np.mean([len(each.token_ids) for each in written])),
+    }
 
 
-def one_seed(folder: Path, seed: int, wanted: list[str], comparisons: int, steps: int) -> dict[str, dict[str, float]]:
-    """Every algorithm once."""
-    project = prepared(folder, seed, comparisons)
-    prompts = project.prompts("evaluate")[:EXAMINED]
-    begun = examined(project, project.policy_named("start"), prompts, seed)
-    found = {"start": {**begun, "seconds": 0.0}}
-    for name, run in ways(folder, seed, steps).items():
-        if wanted and name not in wanted:
-            continue
-        began = time.process_time()
-        version = run()
-        seconds = time.process_time() - began
-        found[name] = {**examined(project, version, prompts, seed), "seconds": seconds}
-        print(f"seed {seed}, {name}: {json.dumps(found[name])}", flush=True)
-    return found
+def log_of(project: Project, version: Model) -> list[tuple[float, float]]:
+    """(KL, true score) of each step, as the training log has them; nothing for algorithms that do not log both."""
+    lines = (project.folder / "runs" / str(version.run) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [(row["kl"], row["gold"]) for row in rows if "kl" in row and "gold" in row]
 
 
-def spread(values: list[float]) -> tuple[float, float]:
-    """(mean, half the width of its 95 % interval) over seeds."""
+def one_seed(keep: Path, seed: int, wanted: list[str], comparisons: int, steps: int) -> None:
+    """Every algorithm once, each into a file of its own; what is there already is not done again."""
+    known = {path.name.removesuffix(".json") for path in (keep / str(seed)).glob("*.json")}
+    scratch = Path(tempfile.mkdtemp(prefix="heedful-algorithms-"))
+    try:
+        project = prepared(scratch / "project", seed, comparisons)
+        prompts = project.prompts("evaluate")[:EXAMINED]
+        begun = examined(project, project.policy_named("start"), prompts, seed)
+        for name, run in {"start": None, **ways(project.folder, seed, steps)}.items():
+            if name in known or (wanted and name not in wanted and name != "start"):
+                continue
+            row: Row = {**begun, "seconds": 0.0, "log": []}
+            if run is not None:
+                began = time.process_time()
+                version = run()
+                row = {"seconds": time.process_time() - began, "log": log_of(project, version)}
+                row |= examined(project, version, prompts, seed)
+            gains = np.subtract(row.pop("gold"), begun["gold"])
+            row |= {"gain": float(gains.mean()), "gain_se": float(gains.std(ddof=1) / len(gains) ** 0.5)}
+            write_json(keep / str(seed) / f"{name}.json", row)
+            print(f"seed {seed}, {name}: {json.dumps({k: v for k, v in row.items() if k != 'log'})}", flush=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def smoothed(log: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """(KL, gain in true score over the first step), means over `WINDOW` steps; where the window is whole."""
+    values = np.array(log, dtype=float)
+    means = np.apply_along_axis(lambda column: np.convolve(column, np.ones(WINDOW) / WINDOW, "valid"), 0, values)
+    return means[:, 0], means[:, 1] - values[0, 1]
+
+
+def gain_at_kl(log: Sequence[Sequence[float]]) -> float:
+    """The gain where the KL first passes `AT_KL`; NaN where it never does."""
+    kl, gain = smoothed(log)
+    passed = np.flatnonzero(kl >= AT_KL)
+    if not len(passed) or passed[0] == 0:
+        return float("nan")
+    at = passed[0]
+    return float(np.interp(AT_KL, kl[at - 1 : at + 1], gain[at - 1 : at + 1]))
+
+
+def gain_after(log: Sequence[Sequence[float]], seconds: float, budget: float) -> float:
+    """The gain after so many of a run's CPU seconds, its steps taken as equally long."""
+    _, gain = smoothed(log)
+    steps = min(len(log), int(len(log) * budget / seconds))
+    return float(gain[max(0, steps - WINDOW)]) if steps >= WINDOW else float("nan")
+
+
+def over_seeds(values: Sequence[float]) -> tuple[float, float]:
+    """(mean, half the width of its 95 % interval)."""
     if len(values) < 2:
         return float(np.mean(values)), float("nan")
     half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
     return float(np.mean(values)), float(half)
 
 
+def summary(keep: Path) -> dict[str, Row]:
+    """What the files of all seeds say of each algorithm."""
+    runs = [{path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")} for folder in folders(keep)]
+    names = [name for name in ("start", *ONLINE, *OFFLINE, *OTHERS) if all(name in run for run in runs)]
+    budgets = [min(run[name]["seconds"] for name in BUDGETED if name in run) for run in runs if "ppo" in run]
+    rows: dict[str, Row] = {}
+    for name in names:
+        each = [run[name] for run in runs]
+        gains = [row["gain"] for row in each]
+        mean, half = over_seeds(gains)
+        row = {"gains": gains, "gain": mean, "half_width": half}
+        row["least_lower_bound"] = min(row["gain"] - 1.96 * row["gain_se"] for row in each)
+        row |= {key: float(np.mean([one[key] for one in each])) for key in ("kl", "length", "seconds")}
+        if all(one["log"] for one in each):
+            row["gain_at_kl"] = over_seeds([gain_at_kl(one["log"]) for one in each])
+            found = zip(each, budgets, strict=False)
+            row["gain_in_budget"] = over_seeds([gain_after(one["log"], one["seconds"], s) for one, s in found])
+            curves = np.mean([smoothed(one["log"]) for one in each], 0)
+            row["curve"] = [[round(float(value), 3) for value in point] for point in curves.T]
+        rows[name] = row
+    return rows
+
+
+def folders(keep: Path) -> list[Path]:
+    """Of the seeds, in their order."""
+    return sorted((path for path in keep.iterdir() if path.is_dir()), key=lambda path: int(path.name))
+
+
 def main() -> None:
-    """Run all, print a table and one JSON object."""
+    """Run what is missing, print a table, write one JSON object beside the seeds' folders."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="where results go as they come; a temporary folder when left out")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], choices=(*ONLINE, *OFFLINE, *OTHERS))
     parser.add_argument("--quick", action="store_true", help="one seed, few comparisons and steps")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    comparisons, steps = (200, 4) if given.quick else (COMPARISONS, STEPS)
-    runs = []
-    for seed in range(1 if given.quick else given.seeds):
-        folder = Path(tempfile.mkdtemp(prefix="heedful-algorithms-"))
-        try:
-            runs.append(one_seed(folder / "project", seed, given.only, comparisons, steps))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    rows = {}
-    print("\n| algorithm | gain in true score | KL, nats | tokens | CPU s |\n|---|---|---|---|---|")
-    for name in runs[0]:
-        gains = [run[name]["gold"] - run["start"]["gold"] for run in runs]
-        mean, half = spread(gains)
-        others = {key: float(np.mean([run[name][key] for run in runs])) for key in ("kl", "length", "seconds")}
-        rows[name] = {"gains": gains, "gain": mean, "half_width": half, **others}
-        print(
-            f"| {name} | {mean:+.2f} ± {half:.2f} | {others['kl']:.1f} | {others['length']:.0f} "
-            f"| {others['seconds']:.0f} |"
-        )
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(json.dumps({"machine": machine, "comparisons": comparisons, "steps": steps, "rows": rows}, indent=2))
+    comparisons, steps = (200, 8) if given.quick else (COMPARISONS, STEPS)
+    keep = given.keep or Path(tempfile.mkdtemp(prefix="heedful-compared-"))
+    for seed in given.seeds[:1] if given.quick else given.seeds:
+        (keep / str(seed)).mkdir(parents=True, exist_ok=True)
+        one_seed(keep, seed, given.only, comparisons, steps)
+    rows = summary(keep)
+    print("\n| algorithm | gain in true score | KL, nats | gain at 2 nats | gain in equal time | tokens | CPU s |")
+    print("|---|---|---|---|---|---|---|")
+    for name, row in rows.items():
+        curves = [
+            f"{row[key][0]:+.2f} ± {row[key][1]:.2f}" if key in row else "" for key in ("gain_at_kl", "gain_in_budget")
+        ]
+        numbers = f"{row['kl']:.1f} | {' | '.join(curves)} | {row['length']:.0f} | {row['seconds']:.0f}"
+        print(f"| {name} | {row['gain']:+.2f} ± {row['half_width']:.2f} | {numbers} |")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, one thread"
+    told = {"machine": machine, "seeds": [int(path.name) for path in folders(keep)], "steps": steps}
+    write_json(keep / "algorithms.json", {**told, "comparisons": comparisons, "rows": rows})
+    print(f"written: {keep / 'algorithms.json'}")
 
 
 if __name__ == "__main__":

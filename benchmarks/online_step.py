@@ -3,8 +3,8 @@
     make bench ARGS="--model FOLDER"
 
 8 prompts x 8 completions x 64 tokens, RLOO, one thread and then two. The floor is the time of nothing but the
-weight products of every token: forward once to sample, once for the old log-probabilities, once for the reference and
-forward and backward (twice the forward) to update, as plain `torch.mm` of the model's own shapes. Best of several.
+weight products of every token: forward once to sample, once for the reference, forward and backward (twice the forward)
+to update, as plain `torch.mm` of the model's own shapes. Best of several.
 Where no model is named, a Llama of the shape of stories260K with random weights is used.
 """
 
@@ -50,7 +50,9 @@ def main() -> None:
     parser.add_argument("--model", default="")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--quick", action="store_true", help="best of two")
     options = parser.parse_args()
+    options.repeats = 2 if options.quick else options.repeats
     model = load(options.model, device=options.device) if options.model else like_stories260k()
     model.stop_ids = set()  # fixed length: every completion has exactly TOKENS tokens
     size = sum(parameter.numel() for parameter in model.parameters())
@@ -100,6 +102,7 @@ def one_step(model: LanguageModel) -> Callable[[], None]:
         prompts_per_step=PROMPTS,
         completions_per_prompt=COMPLETIONS,
         seed=0,
+        provisional=True,
     )
     reward = Shaping(FunctionReward(lambda prompts, texts: [float(text.count("e")) for text in texts]), FixedKL(0.1))
     algorithm, numbers = RLOO(), iter(range(10**9))
@@ -124,7 +127,7 @@ def matrix_products(model: LanguageModel) -> Callable[[], None]:
         for _ in range(TOKENS):
             for x, weight in zip(one, weights, strict=True):
                 x @ weight.T
-        for _ in range(2 + 3):  # old and reference log-probabilities; forward and backward of the update
+        for _ in range(1 + 3):  # log-probabilities of the reference; forward and backward of the update
             for x, weight in zip(many, weights, strict=True):
                 x @ weight.T
 

@@ -5,13 +5,15 @@
 Jobs: fixed length (no token ends a completion) and ragged (one that ends them after about a third of the length). Each
 job runs in a process of its own, heedful and the peer in turns, on one thread and then on two; the first step of a
 process warms it up and does not count; reported are the best and the median step of all repeats, the ratio of the
-bests, and the peak memory of the process. Models: the one that is named, and a Llama of 10 million random weights.
+bests, the peak memory of the process, and of heedful the share of a step that is spent in matrix products and attention
+(one more step, profiled). Models: the one that is named, and a Llama of 10 million random weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -39,27 +41,35 @@ STARTS = (
 )
 PROMPTS, COMPLETIONS, TOKENS = 8, 8, 64
 
+STOP = 7
+"""The token that the model of random weights writes more often than others."""
+
 
 def prompts() -> list[str]:
     """Eight beginnings of stories."""
     return [f"{start} {number}" for number, start in enumerate((STARTS * 2)[:PROMPTS])]
 
 
-def stop_token(model: LanguageModel) -> int:
-    """The token that ends completions after a third of the length on average, as nearly as one can."""
+def stop_token(model: LanguageModel) -> tuple[int, float]:
+    """(the token that ends completions after a third of the length on average, as nearly as one can; that mean)."""
     model.stop_ids = set()
     ids = [model.encode(text) for text in prompts() for _ in range(COMPLETIONS)]
     written = LocalSampler(model, len(ids)).sample(ids, Sampling(max_new_tokens=TOKENS), list(range(len(ids))))
+    found = [list(each.token_ids) for each in written]
 
     def mean_length(token: int) -> float:
-        found = [list(each.token_ids) for each in written]
         return statistics.fmean(one.index(token) + 1 if token in one else TOKENS for one in found)
 
-    return min(range(model.vocabulary), key=lambda token: abs(mean_length(token) - TOKENS / 3))
+    best = min(range(model.vocabulary), key=lambda token: abs(mean_length(token) - TOKENS / 3))
+    return best, mean_length(best)
 
 
 def ten_million(tokenizer: Any, folder: Path) -> Path:
-    """A Llama of about 10 million random weights."""
+    """A Llama of about 10 million random weights, in which one token comes up every 21 tokens or so.
+
+    Random weights write all tokens alike, so no completion would end. One coordinate is therefore the same in every
+    embedding, and larger in that of one token, which the head (the same weights) then finds more probable.
+    """
     model = new_llama(
         tokenizer,
         seed=0,
@@ -70,8 +80,19 @@ def ten_million(tokenizer: Any, folder: Path) -> Path:
         num_key_value_heads=4,
         max_position_embeddings=512,
     )
+    weights_VD = model.module.get_input_embeddings().weight
+    with torch.no_grad():
+        weights_VD[:, 0] = 0.1
+        weights_VD[STOP, 0] = 0.1 + math.log(len(tokenizer) * 3 / TOKENS) / last_state(model)
     save(model, folder)
     return folder
+
+
+def last_state(model: LanguageModel) -> float:
+    """What the head reads in its first coordinate, on average over some tokens."""
+    with torch.no_grad():
+        ids_BS = torch.arange(min(64, model.vocabulary))[None]
+        return float(model.module.base_model(ids_BS).last_hidden_state[..., 0].mean())
 
 
 def measured(interpreter: str, script: str, job: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -94,11 +115,13 @@ def compared(sides: dict[str, tuple[str, str]], job: dict[str, Any], repeats: in
     """Best and median step of each side, taken in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     peaks: dict[str, int] = dict.fromkeys(sides, 0)
+    shares: dict[str, float] = {}
     for _ in range(repeats):
         for name, (interpreter, script) in sides.items():
             found = measured(interpreter, script, job, folder)
             seconds[name] += found["seconds"][1:]
             peaks[name] = max(peaks[name], found["peak_mb"])
+            shares |= {name: found["products_share"]} if "products_share" in found else {}
     count = job.get("batch") or len(job["prompts"]) * job["completions"]
     row: dict[str, Any] = {}
     for name, times in seconds.items():
@@ -106,7 +129,7 @@ def compared(sides: dict[str, tuple[str, str]], job: dict[str, Any], repeats: in
             "best_per_s": round(count / min(times), 1),
             "median_per_s": round(count / statistics.median(times), 1),
             "peak_mb": peaks[name],
-        }
+        } | ({"products_share": shares[name]} if name in shares else {})
     if "trl" in sides:
         row["ratio"] = round(min(seconds["trl"]) / min(seconds["heedful"]), 2)
         row["median_ratio"] = round(statistics.median(seconds["trl"]) / statistics.median(seconds["heedful"]), 2)
@@ -130,13 +153,14 @@ def main() -> None:
     else:
         print("TRL: not measured; name an interpreter that has it with --trl (see benchmarks/peers/README.md)")
     repeats, threads = (1, [1]) if given.quick else (given.repeats, given.threads)
-    rows = {}
+    rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         named = given.model or str(Path(__file__).parent.parent / "src" / "heedful" / "playground" / "model")
         models = {Path(named).name: named, "10M": str(ten_million(load(named).tokenizer, folder / "10M"))}
         for label, path in models.items():
-            stop = stop_token(load(path))
+            stop, mean = stop_token(load(path))
+            print(f"{label}: ragged completions have {mean:.1f} of {TOKENS} tokens on average", flush=True)
             for number in threads:
                 for kind in given.only:
                     for shape, token in (("fixed", None), ("ragged", stop)):

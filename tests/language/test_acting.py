@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ import torch
 from heedful.errors import Problem
 from heedful.language.acting import Acting, PromptTokens, write_completions
 from heedful.language.engines.local import LocalSampler
+from heedful.language.frozen_trunk import share_frozen
 from heedful.language.heads import ScalarModel
 from heedful.language.policy import LanguagePolicy
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
+from heedful.language.tuning import Tuning, tune
 from heedful.records import Prompt
 
 Make = Callable[[str, int], LanguageModel]
@@ -68,6 +71,29 @@ def test_micro_batches_change_nothing(make_model: Make) -> None:
     whole, parts = acting(model)(policy, 1), acting(model, micro_batch=2)(policy, 1)
     torch.testing.assert_close(whole.logprobs_BT, parts.logprobs_BT, atol=1e-6, rtol=0)
     torch.testing.assert_close(whole.values_BT, parts.values_BT, atol=1e-6, rtol=0)
+
+
+def test_provisional_logprobs_are_the_samplers_and_the_rest_is_the_same(make_model: Make) -> None:
+    model = make_model("llama", 0)
+    policy = LanguagePolicy(model, critic=ScalarModel(model, seed=1))
+    settled, quick = acting(model)(policy, 1), replace(acting(model), provisional=True)(policy, 1)
+    assert quick.provisional
+    assert not settled.provisional
+    assert quick.sampler_logprobs_BT is not None
+    assert torch.equal(quick.logprobs_BT, quick.sampler_logprobs_BT)
+    assert quick.ref_logprobs_BT is not None
+    torch.testing.assert_close(quick.ref_logprobs_BT, settled.ref_logprobs_BT, atol=0, rtol=0)
+    torch.testing.assert_close(quick.values_BT, settled.values_BT, atol=0, rtol=0)
+
+
+def test_a_reference_that_goes_on_from_the_policys_layers_needs_the_policys_pass(make_model: Make) -> None:
+    model = make_model("llama", 0)
+    reference = model.frozen_copy()
+    tune(model, Tuning("last", last_layers=1))
+    share_frozen(model, reference)
+    rollouts = replace(acting(model), reference=reference, provisional=True)(LanguagePolicy(model), 1)
+    assert not rollouts.provisional
+    assert torch.equal(rollouts.logprobs_BT, rollouts.ref_logprobs_BT)
 
 
 def test_sampling_from_another_distribution_than_the_trained_one_is_refused(make_model: Make) -> None:

@@ -11,6 +11,7 @@ import torch
 from heedful.compute.local import LocalCompute
 from heedful.language.acting import Acting, PromptTokens
 from heedful.language.engines.local import LocalSampler
+from heedful.language.forward import separable
 from heedful.language.frozen_trunk import reference_of, share_frozen, shared_layers, shared_trunk
 from heedful.language.heads import ScalarModel
 from heedful.language.imitation import Example, imitation_loss
@@ -79,6 +80,7 @@ def test_the_reference_leaves_the_adapters_on_even_when_it_fails(make_model: Mak
 def test_the_branch_equals_a_full_copy_and_computes_the_trunk_once(kind: str, make_model: Make) -> None:
     model, reference, copy = tuned(make_model, kind, "last")
     computed: list[int] = []
+    assert separable(model) == separable(reference)  # tried out once
     for number, layer in enumerate(layers_of(reference).blocks):
         inner = next(layer.children())
         inner.register_forward_hook(lambda *_, number=number: computed.append(number))

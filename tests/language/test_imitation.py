@@ -10,6 +10,7 @@ import torch
 
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
+from heedful.language.forward import separable
 from heedful.language.imitation import (
     Example,
     examples_of_demonstrations,
@@ -41,6 +42,7 @@ def test_prompt_tokens_are_no_targets(any_model: LanguageModel) -> None:
         output.retain_grad()
         seen.append(output)
 
+    separable(any_model)  # tries it out, without gradients
     handle = any_model.module.get_output_embeddings().register_forward_hook(keep)
     total, _, _ = imitation_loss(any_model, [Example([1, 5, 9], [4, 6, 2]), Example([1, 7], [8])])
     total.backward()  # type: ignore[no-untyped-call] # PyTorch has no annotation here

@@ -51,6 +51,22 @@ def test_fresh_adapters_change_nothing(kind: str, mode: Mode, make_model: Make) 
     torch.testing.assert_close(before, after, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["lora", "dora"])
+def test_nor_do_they_change_a_reward_model_or_a_critic(kind: str, mode: Mode, make_model: Make) -> None:
+    """A critic gives its number at every token, a reward model at the last."""
+    model = ScalarModel(make_model(kind, 0), seed=3)
+    mask_BS = torch.ones_like(IDS, dtype=torch.bool)
+    before = [model(IDS, mask_BS), model.score(IDS, mask_BS)]
+    assert before[0].detach().std() > 0.1, "the head must not be zero for this to mean anything"
+    tune(model, Tuning(mode=mode))
+    assert adapters(model)
+    after = [model(IDS, mask_BS), model.score(IDS, mask_BS)]
+    if mode == "lora":
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("magnitudes", [False, True])
 def test_an_adapted_layer_computes_the_formula_of_the_paper(magnitudes: bool) -> None:
     torch.manual_seed(0)

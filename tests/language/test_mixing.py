@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -67,6 +68,42 @@ def test_only_own_tokens_have_a_sampler_gap_and_it_is_rounding(mixing: tuple[Lan
     gap_BT = (rollouts.sampler_logprobs_BT - rollouts.logprobs_BT).abs()
     assert not bool(gap_BT[:, :2].any())
     torch.testing.assert_close(rollouts.sampler_logprobs_BT, rollouts.logprobs_BT, atol=1e-3, rtol=1e-3)
+
+
+def test_the_leash_pays_for_own_tokens_only(mixing: tuple[LanguagePolicy, Mixing]) -> None:
+    policy, collect = mixing
+    with torch.no_grad():
+        policy.model.module.get_output_embeddings().weight.mul_(1.5)
+    rollouts = collect(policy, 3)
+    assert rollouts.ref_logprobs_BT is not None
+    kl_BT = rollouts.extras["bare_logprobs_BT"] - rollouts.ref_logprobs_BT
+    assert not bool(kl_BT[:, :2].any())
+    torch.testing.assert_close(kl_BT[:, 2:], (rollouts.logprobs_BT - rollouts.ref_logprobs_BT)[:, 2:], atol=0, rtol=0)
+    assert bool(kl_BT.any())
+
+
+def test_several_answers_of_a_prompt_take_turns(mixing: tuple[LanguagePolicy, Mixing]) -> None:
+    policy, collect = mixing
+    first, second = list(ANSWERS["a b"]), [20, 21, 2]
+    tokens = collect.acting.tokens(collect.acting.prompts[0])
+    both = Mixing(collect.acting, [Example(tokens, first), Example(tokens, second)], lambda _: 6)
+    both.acting = replace(both.acting, prompts=collect.acting.prompts[:1])
+    for step, answer in enumerate((first, second, first)):
+        rollouts = both(policy, step)
+        ids_BT = rollouts.inputs["ids_BS"][:, -rollouts.mask_BT.shape[1] :]
+        assert all(ids_T[mask_T].tolist() == answer for ids_T, mask_T in zip(ids_BT, rollouts.mask_BT, strict=True))
+
+
+def test_an_answer_that_the_limit_cuts_does_not_end_by_itself(make_model: Callable[..., LanguageModel]) -> None:
+    begun = Begun(LocalSampler(make_model("llama", 0)), {(5, 6): [7, 8, 9, 2]}, 4)
+    assert begun.sample([(5, 6)], Sampling(max_new_tokens=3), [0])[0].finish == "length"
+    assert begun.sample([(5, 6)], Sampling(max_new_tokens=4), [0])[0].finish == "stop"
+
+
+def test_provisional_log_probabilities_are_refused(mixing: tuple[LanguagePolicy, Mixing]) -> None:
+    _, collect = mixing
+    with pytest.raises(ValueError, match="given tokens have no log-probabilities"):
+        Mixing(replace(collect.acting, provisional=True), [], lambda _: 0)
 
 
 def test_a_prompt_without_an_answer_is_a_problem(make_model: Callable[..., LanguageModel]) -> None:

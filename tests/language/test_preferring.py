@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from heedful.errors import Problem
+from heedful.language.forward import separable
 from heedful.language.imitation import Example
 from heedful.language.preferring import (
     Opinion,
@@ -61,6 +62,7 @@ def test_prompt_tokens_get_no_gradient(any_model: LanguageModel) -> None:
         output.retain_grad()
         seen.append(output)
 
+    separable(any_model)  # tries it out, without gradients
     handle = any_model.module.get_output_embeddings().register_forward_hook(keep)
     logprobs_N, _ = summed_logprobs(any_model, [Example([1, 5, 9], [4, 6, 2]), Example([1, 7], [8])])
     logprobs_N.sum().backward()  # type: ignore[no-untyped-call] # PyTorch has no annotation here
@@ -89,7 +91,8 @@ def test_a_completion_that_stands_twice_is_forwarded_once(make_model: Make) -> N
         nonlocal rows
         rows += output.shape[0]
 
-    handle = model.module.get_output_embeddings().register_forward_hook(count)
+    separable(model)  # tries it out, once
+    handle = model.module.get_input_embeddings().register_forward_hook(count)
     a, b, c = Example([1, 5], [4, 2]), Example([1, 5], [6, 2]), Example([1, 5], [7, 2])
     logprobs_N, _ = summed_logprobs(model, [a, b, a, c, b, c])
     handle.remove()

@@ -9,6 +9,7 @@ import torch
 
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
+from heedful.language.forward import separable
 from heedful.language.heads import ScalarModel
 from heedful.language.imitation import Example, imitation_loss
 from heedful.language.pretrained import LanguageModel
@@ -89,6 +90,7 @@ def test_gradients_do_not_pass_below_the_lowest_trained_layer(make_model: Make) 
     model = make_model("llama", 0)
     tune(model, Tuning(mode="last", last_layers=1))
     seen: list[torch.Tensor] = []
+    separable(model)  # tries it out, once
     hook = layers_of(model).blocks[0].register_forward_hook(lambda _layer, _given, out: seen.append(out))
     imitation_loss(model, EXAMPLES)
     hook.remove()

@@ -19,11 +19,12 @@ from heedful.learning.algorithms import (
     PPO,
     REINFORCE,
     RLOO,
+    Algorithms,
     AnyAlgorithm,
     dr_grpo,
 )
 from heedful.learning.tabular import TabularPolicy
-from heedful.learning.updates import by_gradient
+from heedful.learning.updates import begins_with_a_whole_pass, by_gradient
 from heedful.rollouts import Evaluation, Metrics, Rollouts, Stats
 
 Descent = Any
@@ -121,6 +122,40 @@ def test_padding_changes_neither_advantages_nor_gradients_nor_metrics(
     wide, wide_stats = updated(algorithm, descent(), batch, junk)
     torch.testing.assert_close(wide, narrow, rtol=1e-12, atol=1e-14)
     assert wide_stats == pytest.approx(stats, rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("micro_batch", [0, 5])
+@pytest.mark.parametrize("algorithm", [PPO(epochs=3), RLOO(epochs=2), A2C()], ids=lambda each: type(each).__name__)
+def test_provisional_logprobs_give_way_to_those_of_the_first_pass(
+    algorithm: AnyAlgorithm, micro_batch: int, descent: Callable[..., Descent], batch: Batch
+) -> None:
+    settled, stats = updated(algorithm, descent(), batch)
+    policy, rollouts = batch()
+    advantages_BT, returns_BT = algorithm.credit(rollouts)
+    sampled_BT = torch.where(rollouts.mask_BT, rollouts.logprobs_BT + 0.25, 0.0)
+    rollouts = rollouts.with_(logprobs_BT=sampled_BT, sampler_logprobs_BT=sampled_BT, provisional=True)
+    compute = descent(micro_batch=micro_batch)
+    compute.prepare([(policy.parameters(), 0.5)])
+    provisional_stats = algorithm.update(policy, compute, rollouts, advantages_BT, returns_BT, seed=7)
+    torch.testing.assert_close(compute.gradients, settled, rtol=1e-12, atol=1e-14)
+    assert provisional_stats.pop("sampler_gap") == pytest.approx(0.25, rel=1e-12)
+    assert provisional_stats == pytest.approx(stats, rel=1e-12, abs=1e-14)
+
+
+def test_provisional_logprobs_are_refused_where_only_the_first_minibatch_would_see_the_old_weights(
+    descent: Callable[..., Descent], batch: Batch
+) -> None:
+    policy, rollouts = batch()
+    algorithm = PPO(minibatches=2)
+    credit = algorithm.credit(rollouts)
+    with pytest.raises(ValueError, match="several minibatches"):
+        algorithm.update(policy, descent(), rollouts.with_(provisional=True), *credit, seed=0)
+
+
+def test_which_algorithms_begin_with_a_whole_pass() -> None:
+    whole = {name for name, algorithm in vars(Algorithms()).items() if begins_with_a_whole_pass(algorithm)}
+    assert whole == {"ppo", "rloo", "grpo", "dr_grpo", "reinforce", "a2c", "nlpo", "reward_weighted", "mixer"}
+    assert not begins_with_a_whole_pass(PPO(minibatches=2))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from heedful.language import prompts as prompt_order
 from heedful.language.chat import encode_prompt
 from heedful.language.frozen_trunk import shared_trunk
 from heedful.language.lora import merged
-from heedful.language.policy import LanguagePolicy, response_logprobs
+from heedful.language.policy import LanguagePolicy, response_logprobs, response_values
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sample, Sampler, Sampling
 from heedful.language.tokens import pad, pad_right
@@ -40,8 +40,9 @@ class PromptTokens:
 class Acting:
     """The `Collect` of the text world: some prompts a step, some completions a prompt.
 
-    What it samples is a function of the seed and the step. Log-probabilities are computed again by the trainer's
-    own forward pass, so that the first ratio of an update is one; the sampler's are kept beside them.
+    What it samples is a function of the seed and the step. Log-probabilities come from the trainer's own forward
+    pass, so that the first ratio of an update is one; the sampler's are kept beside them. With `provisional` that pass
+    is left to the update, which makes it anyway, and the sampler's stand in until then.
     """
 
     prompts: Sequence[Prompt]
@@ -55,6 +56,11 @@ class Acting:
     seed: int
     micro_batch: int = 0
     """Rows per forward pass; 0: all at once."""
+    provisional: bool = False
+    """Let the update's first pass give the log-probabilities (see `heedful.rollouts.Rollouts.provisional`).
+
+    Where the reference goes on from layers that the policy has computed, they are computed here all the same.
+    """
 
     def __post_init__(self) -> None:
         if not self.sampling.on_policy:
@@ -87,27 +93,25 @@ class Acting:
             group_B=groups.repeat_interleave(self.completions_per_prompt),
             logprobs_BT=torch.zeros(mask_BT.shape, device=model.device),
         )
-        with shared_trunk(model, self.reference):
-            logprobs_BT = in_chunks(lambda part: policy.evaluate(part).logprobs_BT, bare, self)
+        sampled_BT = pad_right([sample.logprobs for sample in samples], mask_BT)
+        with shared_trunk(model, self.reference) as shared:
+            logprobs_BT, provisional = sampled_BT, self.provisional and not shared
+            if not provisional:
+                logprobs_BT = in_chunks(lambda part: response_logprobs(model, part, policy.temperature)[0], bare, self)
             ref_BT = in_chunks(lambda part: response_logprobs(self.reference, part, policy.temperature)[0], bare, self)
-        values_BT = None
-        if policy.critic is not None:
-            values_BT = in_chunks(lambda part: _values(policy, part), bare, self)
+        critic, values_BT = policy.critic, None
+        if critic is not None:
+            values_BT = in_chunks(lambda part: response_values(critic, part), bare, self)
         return bare.with_(
             logprobs_BT=logprobs_BT,
-            sampler_logprobs_BT=pad_right([sample.logprobs for sample in samples], mask_BT),
+            provisional=provisional,
+            sampler_logprobs_BT=sampled_BT,
             ref_logprobs_BT=ref_BT,
             values_BT=values_BT,
             finished_B=torch.tensor([sample.finish == "stop" for sample in samples], device=model.device),
             prompts=tuple(rows),
             completions=tuple(completion_text(model, sample, self.sampling) for sample in samples),
         )
-
-
-def _values(policy: LanguagePolicy, part: Rollouts) -> Tensor:
-    values_BT = policy.evaluate(part).values_BT
-    assert values_BT is not None  # the policy has a critic
-    return values_BT
 
 
 def in_chunks(of: Callable[[Rollouts], Tensor], rollouts: Rollouts, acting: Acting) -> Tensor:

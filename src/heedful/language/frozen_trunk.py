@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from heedful.language.forward import separable
 from heedful.language.heads import ScalarModel
 from heedful.language.lora import adapters, without_adapters
 from heedful.language.pretrained import LanguageModel
@@ -85,7 +86,7 @@ def shared_trunk(model: LanguageModel, reference: LanguageModel) -> Iterator[int
         The number of layers shared.
     """
     depth = shared_layers(model, reference)
-    if not depth:
+    if not depth or separable(model) != separable(reference):  # they would lay out their rows differently
         yield 0
         return
     kept: deque[Any] = deque()

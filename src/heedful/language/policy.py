@@ -9,13 +9,18 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from heedful.language.forward import all_logits, token_logprobs
 from heedful.language.heads import ScalarModel
 from heedful.language.pretrained import LanguageModel
-from heedful.language.tokens import Padded, positions, trimmed_parts
+from heedful.language.tokens import Padded, trimmed_parts
 from heedful.rollouts import Evaluation, Rollouts
 
-PART_TOKENS = 1024
-"""Tokens of one forward pass, at least: fewer would be all overhead, more would be padded to the longest of many."""
+PART_COST = 1e7
+"""What one more forward pass costs, in multiplications per layer: on a Llama of 260,000 parameters, one thread, as much
+as 200 tokens."""
+
+PART_NUMBERS = 2**26
+"""Most numbers that a forward pass may give (tokens times vocabulary), so that no more need to be in memory at once."""
 
 
 class LanguagePolicy:
@@ -51,7 +56,10 @@ class LanguagePolicy:
         Attention goes by its plain formula, the only one that can be differentiated twice.
         """
         with sdpa_kernel(SDPBackend.MATH):
-            return _in_parts(rollouts, lambda part: (_all_logprobs(self.model, part, self.temperature),))[0]
+            return _in_parts(self.model, rollouts, lambda part: (self._all_logprobs(part),))[0]
+
+    def _all_logprobs(self, part: Padded) -> Tensor:
+        return torch.log_softmax(all_logits(self.model, part).float() / self.temperature, -1)
 
     def divergence(self, old_BTK: Tensor, new_BTK: Tensor) -> Tensor:
         """kl_BT of two such log-probabilities."""
@@ -61,25 +69,10 @@ class LanguagePolicy:
 def response_logprobs(model: LanguageModel, rollouts: Rollouts, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """(logprobs_BT, entropy_BT) in nats of the sampled tokens under softmax(logits / temperature).
 
-    Only the columns that predict a response token are computed; 0 where masked.
+    Only what predicts a response token is computed; 0 where masked.
     """
-
-    def of_part(part: Padded) -> tuple[Tensor, Tensor]:
-        mask_BT = part.response_mask_BT
-        all_BTV = _all_logprobs(model, part, temperature)
-        picked_BT = all_BTV.gather(-1, part.ids_BS[:, -mask_BT.shape[1] :, None])[..., 0]
-        entropy_BT = -(all_BTV.exp() * all_BTV).sum(-1)
-        return torch.where(mask_BT, picked_BT, 0.0), torch.where(mask_BT, entropy_BT, 0.0)
-
-    logprobs_BT, entropy_BT = _in_parts(rollouts, of_part)
-    return logprobs_BT, entropy_BT
-
-
-def _all_logprobs(model: LanguageModel, part: Padded, temperature: float) -> Tensor:
-    """logprobs_BTV of every token at the columns that predict the response."""
-    steps = part.response_mask_BT.shape[1]
-    logits_BLV = model.logits(part.ids_BS, part.attend_mask_BS, positions(part.attend_mask_BS), steps + 1)
-    return torch.log_softmax(logits_BLV[:, :-1].float() / temperature, -1)
+    parts = _in_parts(model, rollouts, lambda part: token_logprobs(model, part, temperature))
+    return parts[0], parts[1]
 
 
 def response_values(critic: ScalarModel, rollouts: Rollouts) -> Tensor:
@@ -90,13 +83,16 @@ def response_values(critic: ScalarModel, rollouts: Rollouts) -> Tensor:
         values_BS = critic(part.ids_BS, part.attend_mask_BS, steps)
         return (torch.where(part.response_mask_BT, values_BS[:, -steps - 1 : -1], 0.0),)
 
-    return _in_parts(rollouts, of_part)[0]
+    return _in_parts(critic.language_model[0], rollouts, of_part)[0]
 
 
-def _in_parts(rollouts: Rollouts, of_part: Callable[[Padded], tuple[Tensor, ...]]) -> list[Tensor]:
+def _in_parts(
+    model: LanguageModel, rollouts: Rollouts, of_part: Callable[[Padded], tuple[Tensor, ...]]
+) -> list[Tensor]:
     """`of_part` over parts of like length, each without the padding it does not need; results in the old order."""
     whole = Padded(rollouts.inputs["ids_BS"], rollouts.inputs["attend_mask_BS"], rollouts.mask_BT)
-    parts = list(trimmed_parts(whole, PART_TOKENS))
+    part_cost = int(PART_COST * model.layers / model.size)
+    parts = list(trimmed_parts(whole, part_cost, max(1024, PART_NUMBERS // model.vocabulary)))
     steps = rollouts.mask_BT.shape[1]
     found = [of_part(part) for _, part in parts]
     back_B = torch.cat([index for index, _ in parts]).argsort()

@@ -50,6 +50,7 @@ class LanguageModel:
     Attributes:
         module: the transformers model, in evaluation mode.
         encoder_decoder: which of the two it is.
+        layers, size: how many layers and parameters it has.
         tokenizer: its tokenizer.
         context_tokens: the longest prompt and completion together.
         stop_ids: token ids that end a completion.
@@ -61,6 +62,7 @@ class LanguageModel:
         config = module.config
         self.encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
         self.layers = int(config.num_hidden_layers)
+        self.size = sum(parameter.numel() for parameter in module.parameters())
         self.vocabulary = int(module.get_input_embeddings().weight.shape[0])
         self.context_tokens = int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
         ids = [tokenizer.eos_token_id, config.eos_token_id, getattr(module.generation_config, "eos_token_id", None)]

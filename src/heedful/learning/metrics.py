@@ -61,9 +61,9 @@ def describe(rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor) -> S
         stats["reference_nll_std"] = float(nll_B.double().std(correction=0))
     if rollouts.completions:
         stats["repetition"] = repetition(rollouts.completions)
-    if rollouts.sampler_logprobs_BT is not None:
-        gap_BT = (rollouts.logprobs_BT - rollouts.sampler_logprobs_BT).abs()
-        stats["sampler_gap"] = float(masks.mean(gap_BT, mask_BT))
+    if rollouts.sampler_logprobs_BT is not None and not rollouts.provisional:
+        gap_sum, count = sampler_gap(rollouts)
+        stats["sampler_gap"] = float(gap_sum) / float(count)
     for name, value_B in _per_sequence(rollouts).items():
         stats[name] = float(value_B.double().mean())
     if rollouts.scores_B is not None:
@@ -74,6 +74,13 @@ def describe(rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor) -> S
     stats["advantage_mean"] = float(masks.mean(advantages_BT, mask_BT))
     stats["advantage_std"] = float(masks.variance(advantages_BT, mask_BT).sqrt())
     return stats
+
+
+def sampler_gap(rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+    """(sum over tokens of how far the sampler's log-probabilities are from the trainer's, tokens)."""
+    assert rollouts.sampler_logprobs_BT is not None
+    gap_BT = masks.kept((rollouts.logprobs_BT - rollouts.sampler_logprobs_BT).abs(), rollouts.mask_BT)
+    return gap_BT.sum(), rollouts.mask_BT.sum()
 
 
 def repetition(completions: Sequence[str]) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from heedful.errors import Problem
-from heedful.learning.metrics import Totals
+from heedful.learning.metrics import Totals, sampler_gap
 from heedful.rollouts import Compute, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
 from heedful.seeds import generator
 
@@ -56,7 +56,8 @@ def by_gradient(
 
     Every epoch has a fresh permutation, a function of `seed` and the epoch. A minibatch goes through the policy in
     pieces of `compute.micro_batch` rows; losses are sums, and the minibatch's whole count divides once, so the
-    pieces change nothing but the memory.
+    pieces change nothing but the memory. Where the log-probabilities are `provisional`, the first pass gives them:
+    no weight has changed by then, so they are what another pass before it would have found.
 
     Args:
         algorithm: its loss and how often; past `approx_kl_limit` a minibatch's gradient is dropped, and the share
@@ -71,12 +72,21 @@ def by_gradient(
 
     Raises:
         Problem: more minibatches than rows (or groups) to fill them.
+        ValueError: provisional log-probabilities and several minibatches, of which only the first sees old weights.
     """
     epochs, minibatches, limit = algorithm.epochs, algorithm.minibatches, algorithm.approx_kl_limit
+    if rollouts.provisional and minibatches > 1:
+        raise ValueError("log-probabilities of the sampler's cannot stand for the trainer's in several minibatches")
     totals, norms = Totals(), []
     planned = epochs * minibatches
     for index_M in _minibatches(rollouts.group_B, epochs, minibatches, seed, keep_groups=keep_groups):
-        count, seen = _accumulate(policy, compute, rollouts, advantages_BT, returns_BT, loss or algorithm.loss, index_M)
+        first_BT = torch.zeros_like(rollouts.logprobs_BT) if rollouts.provisional else None
+        count, seen = _accumulate(
+            policy, compute, rollouts, advantages_BT, returns_BT, loss or algorithm.loss, index_M, first_BT
+        )
+        if first_BT is not None:
+            rollouts = rollouts.with_(logprobs_BT=first_BT, provisional=False)
+            totals.add({"sampler_gap": sampler_gap(rollouts)})
         totals.add(seen)
         if limit is not None and _mean(seen["approx_kl"]) > limit:
             compute.discard()
@@ -88,6 +98,11 @@ def by_gradient(
     return {**stats, "early_stop": 1 - len(norms) / planned}
 
 
+def begins_with_a_whole_pass(algorithm: object) -> bool:
+    """Whether an algorithm's update sees every row before it changes a weight, and may be given `provisional` ones."""
+    return getattr(type(algorithm), "update", None) is by_gradient and getattr(algorithm, "minibatches", 0) == 1
+
+
 def _accumulate(
     policy: Policy,
     compute: Compute,
@@ -96,12 +111,19 @@ def _accumulate(
     returns_BT: Tensor,
     loss: Loss,
     index_M: Tensor,
+    first_BT: Tensor | None,
 ) -> tuple[float, Metrics]:
-    """Accumulate the gradient of one minibatch; (its count, its metrics)."""
+    """Accumulate the gradient of one minibatch; (its count, its metrics).
+
+    With `first_BT`, the policy's log-probabilities of now are the old ones too, and are noted there.
+    """
     totals, count = Totals(), 0.0
     for index_m in torch.split(index_M, compute.micro_batch or len(index_M)):
         rows = rollouts.rows(index_m)
         evaluation = policy.evaluate(rows)
+        if first_BT is not None:
+            first_BT[index_m] = evaluation.logprobs_BT.detach()
+            rows = rows.with_(logprobs_BT=first_BT[index_m], provisional=False)
         loss_sum, loss_count, metrics = loss(evaluation, rows, advantages_BT[index_m], returns_BT[index_m])
         compute.backward(loss_sum)
         totals.add(metrics)
