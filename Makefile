@@ -4,7 +4,7 @@
 # Each target makes .venv when there is none: plain venv and pip, exact versions from constraints.txt.
 
 PYTHON  ?= python3
-WORKERS ?= logical
+WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 ARGS    ?=
 PROJECT ?= demo
 BENCH   ?= online_step local peers
@@ -12,7 +12,8 @@ BENCH   ?= online_step local peers
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# One thread per process: the tests run in several processes, and small models are fastest on one thread.
+# One thread per process: the tests run in several processes, and small models are fastest on one thread. There is one
+# process more than cores, since some tests wait for a server, a browser or another process.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
 .PHONY: help demo test check fix docs bench serve

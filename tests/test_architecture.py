@@ -51,13 +51,9 @@ UNTESTED: dict[str, str] = {
     "stages/leash.py": STORIES,
     "stages/measuring.py": STORIES,
     "stages/pretrain.py": STORIES,
-    "stages/rating.py": STORIES,
     "stages/regularising.py": "run by tests/stages/test_algorithms.py",
-    "stages/report.py": STORIES,
     "stages/reward.py": STORIES,
-    "stages/scoring.py": STORIES,
     "stages/sft.py": STORIES,
-    "stages/training_curves.py": STORIES,
     "web/sampler.py": "a contract without code; kept by the samplers of tests/web/test_chat.py and stages.chatting",
 }
 """Module -> why it has no test file of its own. This list only shrinks."""

@@ -102,7 +102,7 @@ def test_every_stage_is_a_verb() -> None:
     unreachable = []
     for path in sorted((PACKAGE / "stages").glob("*.py")):
         names = {getattr(node, "name", "") for node in ast.parse(path.read_text(encoding="utf-8")).body}
-        if {"Config", "run"} <= names and path.stem.rstrip("_") not in VERBS:
+        if {"Config", "run"} <= names and path.stem.rstrip("_").replace("_", "-") not in VERBS:
             unreachable.append(path.name)
     assert unreachable == []
 
@@ -187,6 +187,47 @@ def test_every_make_target_that_a_page_names_exists() -> None:
     }
     assert len(named) >= 6
     assert [(page, name) for page, name in named if name not in targets] == []
+
+
+# Tests that pages name
+
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+
+
+def functions_of(path: Path) -> set[str]:
+    """The names of a file's test functions."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return {node.name for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    named = NAMED_TEST.findall(page.read_text(encoding="utf-8"))
+    missing = [f"{file}::{name}" for file, name in named if not (ROOT / file).is_file()]
+    missing += [f"{file}::{name}" for file, name in set(named) if name and name not in functions_of(ROOT / file)]
+    assert missing == []
+
+
+def test_every_row_of_the_parity_page_has_a_test_or_says_that_it_is_not_here() -> None:
+    text = (DOCS / "parity.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    rows = [row for row in rows if row[-1] != "test"]
+    assert len(rows) > 100
+    for row in rows:
+        assert len(row) == 3, row
+        _, ours, test = row
+        assert ours, row
+        named = NAMED_TEST.fullmatch(test)
+        if named is None:
+            assert test == "", row
+            assert ours.startswith("not here"), row
+        else:
+            assert named[2], row
+            file = (ROOT / named[1]).read_text(encoding="utf-8")
+            assert "mark.skip" not in file, f"{named[1]} may be skipped, and then shows nothing"
+    for title in ("## trlX", "## TRL", "## RL4LMs"):
+        assert f"\n{title}" in text
 
 
 # Links

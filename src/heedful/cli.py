@@ -38,7 +38,8 @@ VERBS: dict[str, str] = {
     "sft": "fine-tune the policy on demonstrations (supervised)",
     "collect": "sample completions from the policy and make questions of them",
     "queue": "ask people about what a deployed model answered, where the reward models know least",
-    "judge": "answer the waiting questions in the terminal",
+    "judge": "answer the waiting questions in the terminal, or let a model or a function answer them",
+    "self-feedback": "let a model revise its own answers by rules, or judge what it wrote and learn from that",
     "reward": "train a reward model on the judgements",
     "prefer": "teach the policy people's preferences directly, without a reward model (dpo, kto, spin ...)",
     "improve": "improve the policy by reinforcement learning under a KL leash",
@@ -111,8 +112,13 @@ def _dispatch(arguments: list[str]) -> int:
     return 0
 
 
-OTHER_MODULES = {"import": "heedful.stages.import_", "serve": "heedful.serve"}
-"""Verbs whose module is not `heedful.stages.<verb>`: `import` is a word of Python, and `serve` joins web and stages."""
+OTHER_MODULES = {
+    "import": "heedful.stages.import_",
+    "self-feedback": "heedful.stages.self_feedback",
+    "serve": "heedful.serve",
+}
+"""Verbs whose module is not `heedful.stages.<verb>`: `import` is a word of Python, `self-feedback` is none, and `serve`
+joins web and stages."""
 
 
 def stage_of(verb: str) -> ModuleType:

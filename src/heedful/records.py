@@ -169,6 +169,20 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Pick:
+    """Training view: several completions of a prompt, and how often people picked each of them as the best."""
+
+    prompt: Prompt
+    texts: tuple[str, ...]
+    shares: tuple[float, ...]
+    """Of the votes, one a text; they sum to 1. A vote that sees several as equally the best gives each a part."""
+    weight: float = 1.0
+    """How many votes there are."""
+    judgement_ids: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
     """Training view: one completion with one number on a named scale (thumbs, flag, rating, both-bad)."""
 

@@ -33,7 +33,7 @@ class Rollouts:
     logprobs_BT: Tensor
     """Nats, under the policy that acted, computed by the trainer's own forward pass; 0 where masked."""
     provisional: bool = False
-    """`logprobs_BT` are the sampler's as yet: an update's first pass over all rows puts the trainer's in their place."""
+    """`logprobs_BT` are the sampler's as yet: an update's first pass over all rows puts the trainer's there instead."""
     sampler_logprobs_BT: Tensor | None = None
     """The same as the sampler saw it: their gap is logged at every step."""
     ref_logprobs_BT: Tensor | None = None

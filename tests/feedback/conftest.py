@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from heedful.feedback.store import Store
 from heedful.records import Annotator, Completion, Judgement, Prompt, Question
@@ -33,12 +32,8 @@ def location(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Pat
     if request.param == "sqlite":
         shutil.copy(empty_database, tmp_path / "store.db")
         return str(tmp_path / "store.db")
-    engine = create_engine(POSTGRES.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-        connection.exec_driver_sql("CREATE SCHEMA public")
-    engine.dispose()
-    return POSTGRES
+    emptied: Callable[[], str] = request.getfixturevalue("emptied_postgres")
+    return emptied()
 
 
 @pytest.fixture

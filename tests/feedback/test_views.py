@@ -341,3 +341,74 @@ def test_any_answer_of_any_kind_comes_back_and_teaches_what_is_documented(
         order = ("pair", "demonstration", "critique", "label")
         wanted = sorted(expected(kind, answer, texts), key=lambda lesson: order.index(lesson[0]))
         assert shown_by_views(store, question.campaign) == wanted
+
+
+# The best of several
+
+
+def shares_of(store: Store) -> list[tuple[dict[str, float], float]]:
+    """Of each pick: the share of every text, by its last character, and the number of votes."""
+    return [
+        ({text[-1]: share for text, share in zip(pick.texts, pick.shares, strict=True)}, pick.weight)
+        for pick in views.picks(store)
+    ]
+
+
+def test_of_a_ranking_only_the_first_counts(store: Store, fill: Fill, says: Says) -> None:
+    fill(2, kind="ranking", completions=4, overlap=3)
+    says("ann", "q0", ranks=[2, 1, 2, 4])
+    says("bob", "q0", ranks=[1, 2, 3, 4])
+    says("cem", "q0", ranks=[1, 1, 2, 2])
+    says("ann", "q1", choice="skip")
+    # ann picks 1, bob 0, cem either of them.
+    [(shares, weight)] = shares_of(store)
+    assert shares == pytest.approx({"0": 0.5, "1": 0.5, "2": 0.0, "3": 0.0})
+    assert weight == 3
+    [pick] = views.picks(store)
+    assert pick.judgement_ids == ("ann-q0", "bob-q0", "cem-q0")
+    assert pick.metadata == {"group": "q0", "campaign": "default", "kind": "ranking"}
+    assert views.picks(store, judgement_ids=["bob-q0"])[0].shares == (1, 0, 0, 0)
+
+
+def test_a_comparison_is_a_choice_of_two(store: Store, fill: Fill, says: Says) -> None:
+    """With the target and the weight of `comparisons`, so that both losses are the same."""
+    fill(2, overlap=3)
+    for person, choice in (("ann", "a"), ("bob", "b"), ("cem", "tie")):
+        says(person, "q0", choice=choice)
+    says("ann", "q1", choice="bad")
+    says("bob", "q1", choice="a")
+    for pick, pair in zip(views.picks(store), views.comparisons(store), strict=True):
+        assert pick.texts == (pair.a, pair.b)
+        assert pick.shares == pytest.approx((pair.target, 1 - pair.target))
+        assert pick.weight == pair.weight
+
+
+def grouped(store: Store, won: dict[tuple[int, int], str]) -> None:
+    """Comparisons that came with one group: (first, second) -> ann's choice."""
+    texts = sorted({number for pair in won for number in pair})
+    store.add_everything(
+        prompts=[Prompt("p", "x")],
+        completions=[Completion(f"c{number}", "p", f"text {number}") for number in texts],
+        annotators=[Annotator("ann")],
+        questions=[
+            Question(f"{a}{b}", "comparison", "p", (f"c{a}", f"c{b}"), metadata={"group": "together"}) for a, b in won
+        ],
+        judgements=[Judgement(f"v{a}{b}", f"{a}{b}", "ann", {"choice": choice}) for (a, b), choice in won.items()],
+    )
+
+
+def test_what_came_as_one_choice_of_the_best_is_one(store: Store) -> None:
+    grouped(store, {(2, 0): "a", (2, 1): "a", (2, 3): "a"})
+    assert shares_of(store) == [({"2": 1.0, "0": 0.0, "1": 0.0, "3": 0.0}, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "won",
+    [{(0, 1): "a", (1, 2): "a", (2, 0): "a"}, {(0, 1): "a", (2, 3): "b"}],
+    ids=["a circle", "pairs that never met"],
+)
+def test_where_nothing_is_the_best_each_pair_is_a_choice_of_two(store: Store, won: dict[tuple[int, int], str]) -> None:
+    grouped(store, won)
+    assert shares_of(store) == [
+        ({str(a): float(choice == "a"), str(b): float(choice == "b")}, 1.0) for (a, b), choice in won.items()
+    ]

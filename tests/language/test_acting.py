@@ -93,6 +93,7 @@ def test_a_reference_that_goes_on_from_the_policys_layers_needs_the_policys_pass
     share_frozen(model, reference)
     rollouts = replace(acting(model), reference=reference, provisional=True)(LanguagePolicy(model), 1)
     assert not rollouts.provisional
+    assert rollouts.ref_logprobs_BT is not None
     assert torch.equal(rollouts.logprobs_BT, rollouts.ref_logprobs_BT)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
 from heedful.learning.fit import fit
-from heedful.learning.preference import bradley_terry
+from heedful.learning.preference import bradley_terry, over_steps, pick_best
 from heedful.rollouts import Metrics
 from heedful.runs import Run
 
@@ -93,6 +93,82 @@ def test_a_wrong_number_is_named_with_its_row(target: list[float], weight: list[
 def test_an_impossible_noise_floor_is_refused() -> None:
     with pytest.raises(Problem, match="noise_floor"):
         bradley_terry(numbers(0), numbers(0), numbers(1), noise_floor=1.0)
+
+
+# Stretches of behaviour
+
+
+def stretches() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Two pairs of stretches of unequal length; what is masked is not a number."""
+    nan = math.nan
+    a = torch.tensor([[0.5, 0.5, 0.5], [nan, -1.0, 3.0]], dtype=torch.float64)
+    b = torch.tensor([[1.0, nan], [0.25, 0.25]], dtype=torch.float64)
+    return a, ~a.isnan(), b, ~b.isnan()
+
+
+def test_a_stretch_is_worth_the_sum_of_its_steps_not_their_mean() -> None:
+    # 1.5 against 1 and 2 against 1/2; by their means it would be 1/2 against 1.
+    total, count = over_steps(*stretches(), numbers(1.0, 0.0), numbers(1.0, 3.0))
+    assert float(total) == pytest.approx(math.log(1 + math.exp(-0.5)) + 3 * math.log(1 + math.exp(1.5)))
+    assert float(count) == 4
+
+
+def test_every_real_step_has_the_gradient_of_its_sum_and_no_masked_one_any() -> None:
+    a, mask_a, b, mask_b = stretches()
+    a.requires_grad_()
+    over_steps(a, mask_a, b, mask_b, numbers(1.0, 0.0), noise_floor=0.1)[0].backward()  # type: ignore[no-untyped-call]  # PyTorch has no annotation here
+
+    def loss(gap: float, target: float) -> float:
+        first = 0.9 / (1 + math.exp(-gap)) + 0.05
+        return -target * math.log(first) - (1 - target) * math.log(1 - first)
+
+    slopes = [(loss(gap + 1e-6, t) - loss(gap - 1e-6, t)) / 2e-6 for gap, t in ((0.5, 1.0), (1.5, 0.0))]
+    assert a.grad is not None
+    assert a.grad[0].tolist() == pytest.approx([slopes[0]] * 3, rel=1e-6)
+    assert a.grad[1].tolist() == pytest.approx([0, slopes[1], slopes[1]], rel=1e-6)
+
+
+# Picking the best
+
+
+def test_picking_the_best_by_hand() -> None:
+    # Chances 1 : 2 : 1 of the first three; two voters disagree about the second row, whose third place is empty.
+    scores = torch.tensor([[0.0, math.log(2), 0.0], [math.log(3), 0.0, math.nan]], dtype=torch.float64)
+    shares = torch.tensor([[0.0, 1.0, 0.0], [0.5, 0.5, math.nan]], dtype=torch.float64)
+    total, count = pick_best(scores, shares, numbers(1.0, 2.0), ~scores.isnan())
+    assert float(total) == pytest.approx(math.log(2) + math.log(4 / 3) + math.log(4))
+    assert float(count) == 3
+
+
+def test_picking_the_best_is_the_cross_entropy_of_a_softmax() -> None:
+    random = torch.Generator().manual_seed(0)
+    scores = torch.randn(20, 4, generator=random, dtype=torch.float64, requires_grad=True)
+    best = torch.randint(4, (20,), generator=random)
+    ours, count = pick_best(scores, torch.nn.functional.one_hot(best, 4))
+    theirs = torch.nn.functional.cross_entropy(scores, best, reduction="sum")
+    assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-12)
+    assert float(count) == 20
+    torch.testing.assert_close(*(torch.autograd.grad(loss, scores)[0] for loss in (ours, theirs)))
+
+
+def test_an_empty_place_has_no_gradient_and_a_constant_changes_nothing() -> None:
+    scores = torch.tensor([[1.0, -1.0, math.nan]], dtype=torch.float64, requires_grad=True)
+    mask, shares = ~scores.isnan(), torch.tensor([[1.0, 0.0, 0.0]])
+    total, _ = pick_best(scores, shares, mask_NK=mask)
+    (slope,) = torch.autograd.grad(total, scores)
+    chance = 1 / (1 + math.exp(2))
+    assert slope[0].tolist() == pytest.approx([-chance, chance, 0])
+    assert float(pick_best(scores.detach() + 100, shares, mask_NK=mask)[0]) == pytest.approx(float(total.detach()))
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.6, 0.0], [1.5, -0.5, 0.0], [0.5, 0.0, 0.5], [math.nan, 0.0, 0.0]])
+def test_shares_that_are_none_are_named_with_their_row(shares: list[float]) -> None:
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    targets = torch.tensor([[0.0, 0.0, 1.0], shares])
+    with pytest.raises(Problem, match='choice 1 of the batch, field "target"'):
+        pick_best(torch.zeros(2, 3), targets, mask_NK=mask)
+    with pytest.raises(Problem, match='field "weight"'):
+        pick_best(torch.zeros(1, 3), targets[:1], torch.tensor([-1.0]))
 
 
 def test_fit_recovers_known_strengths_and_agrees_with_an_independent_library(tmp_path: Path) -> None:

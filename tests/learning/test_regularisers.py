@@ -132,6 +132,15 @@ def test_what_has_no_loss_cannot_be_regularised() -> None:
         Regularised(TRPO(), (KLInLoss(0.1),))  # type: ignore[arg-type]  # what a settings file might ask for
 
 
+@pytest.mark.parametrize("estimator", ["k1", "K3", ""])
+def test_only_what_descends_a_kl_is_taken_into_the_loss(estimator: Any) -> None:
+    """k1 would be 0 on average, and nothing else may quietly be taken for k3."""
+    with pytest.raises(Problem, match="is no KL to put into a loss"):
+        KLInLoss(0.1, estimator)
+    with pytest.raises(Problem, match="is no KL to put into a loss"):
+        GRPO(kl_coefficient=0.1, kl_estimator=estimator).loss(NOW, ROLLOUTS, *GRPO().credit(ROLLOUTS))
+
+
 def test_the_kl_needs_a_reference() -> None:
     with pytest.raises(Problem, match="KL in the loss needs a reference"):
         KLInLoss(0.1)(NOW, ROLLOUTS.with_(ref_logprobs_BT=None))

@@ -152,6 +152,25 @@ def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert torch.equal(found, expected)
 
 
+def test_looking_teaches_nothing_and_parts_change_nothing() -> None:
+    policy = TabularPolicy(PROMPTS, TOKENS, LIMIT, seed=0)
+    rows = policy.sample(torch.arange(PROMPTS).repeat_interleave(8), seed=1)
+    score = discriminator(None, 2)
+    learnt = score(rows).scores_B
+    assert learnt is not None
+    before, seen = score.classifier.state_dict()["weight"].clone(), (score.done, score.stats())
+    found = score.look(rows).scores_B
+    assert found is not None
+    assert torch.equal(found, learnt)
+    assert torch.equal(score.classifier.state_dict()["weight"], before)
+    assert (score.done, score.stats()) == seen
+    assert score.stats() == {"discriminator_accuracy": score.accuracy, "deceived": score.deceived}
+    score.compute.micro_batch = 3
+    parts = score.look(rows).scores_B
+    assert parts is not None
+    assert torch.equal(parts, learnt)
+
+
 def test_no_steps_and_no_demonstrations_are_refused() -> None:
     with pytest.raises(Problem, match="0 steps"):
         Discriminator(Weights(), lambda rollouts, _: rollouts, LocalCompute(), steps=0)

@@ -19,7 +19,21 @@ from heedful.learning.algorithms.online_dpo import OnlineDPO
 from heedful.learning.kl import at_last_token
 from heedful.learning.tabular import TabularPolicy
 from heedful.records import Prompt
-from heedful.reward.judge import Judge, ModelJudge, both_orders, checked, judged, one_by_one, position_bias
+from heedful.reward.judge import (
+    QUESTION,
+    QUESTION_IN_CHAT,
+    Judge,
+    ModelJudge,
+    asking,
+    averaged,
+    both_orders,
+    checked,
+    filled,
+    in_both_orders,
+    judged,
+    one_by_one,
+    position_bias,
+)
 from heedful.rollouts import Rollouts
 from heedful.seeds import generator, seed_of
 
@@ -55,6 +69,8 @@ def test_both_orders_by_hand() -> None:
     judge = one_by_one(lambda _, a, b: 0.9 if a == "good" else 0.4)
     assert both_orders(judge)([PROMPTS[0]], ["good"], ["poor"]) == pytest.approx([0.75])
     assert position_bias(judge, [PROMPTS[0]], ["good"], ["poor"]) == pytest.approx((0.9 + 0.4) / 2 - 0.5)
+    assert in_both_orders(judge, [PROMPTS[0]], ["good"], ["poor"]) == [(0.9, 0.4)]
+    assert averaged(0.9, 0.4) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("said", [[0.5], [0.5, 1.2], [0.5, float("nan")]])
@@ -88,12 +104,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
     return made
 
 
-QUESTION = "ask {prompt} first {a} second {b} which"
+QUESTION_OF_TEST = "ask {prompt} first {a} second {b} which"
 
 
 @torch.no_grad()
 def test_a_language_model_judges_by_how_probable_it_finds_the_options(model: LanguageModel) -> None:
-    judge = ModelJudge(model, QUESTION)
+    judge = ModelJudge(model, QUESTION_OF_TEST)
     prompts, a, b = [Prompt.of("a"), Prompt.of("b b")], ["c", "d a b"], ["d", "c"]
     expected = []
     for prompt, first, second in zip(prompts, a, b, strict=True):
@@ -105,16 +121,58 @@ def test_a_language_model_judges_by_how_probable_it_finds_the_options(model: Lan
 
 
 def test_braces_in_a_completion_stay_what_they_are(model: LanguageModel) -> None:
-    judge = ModelJudge(model, QUESTION)
+    judge = ModelJudge(model, QUESTION_OF_TEST)
     plain = judge._ids(Prompt.of("a"), "{b}", "c")
     assert plain == model.encode("ask a first {b} second c which")
+
+
+@torch.no_grad()
+def test_options_of_several_tokens_are_whole_continuations(model: LanguageModel) -> None:
+    """P(first d) against P(second), two tokens against one; and what both begin with changes nothing."""
+    prompts, a, b = [Prompt.of("a"), Prompt.of("b b")], ["c", "d a b"], ["d", "c"]
+
+    def total(text: str, option: str) -> float:
+        ids, more = model.encode(text), model.encode(option, start=False)
+        logprobs = torch.log_softmax(model.module(torch.tensor([[*ids, *more]])).logits[0].double(), -1)
+        return sum(float(logprobs[len(ids) - 1 + i, token]) for i, token in enumerate(more))
+
+    for options in (("first d", "second"), ("which first", "which second")):
+        expected = []
+        for prompt, one, two in zip(prompts, a, b, strict=True):
+            text = f"ask {prompt.text} first {one} second {two} which"
+            expected.append(1 / (1 + math.exp(total(text, options[1]) - total(text, options[0]))))
+        assert ModelJudge(model, QUESTION_OF_TEST, options)(prompts, a, b) == pytest.approx(expected, abs=1e-5)
+
+
+def test_options_that_are_the_same_to_the_tokenizer_are_refused(model: LanguageModel) -> None:
+    with pytest.raises(Problem, match="cannot tell the options 'yes' and 'no' apart"):
+        ModelJudge(model, options=("yes", "no"))
+    with pytest.raises(Problem, match="3 options were named"):
+        asking(model, options=("1", "2", "a"))
+
+
+def test_chat_models_are_asked_as_by_a_user(model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = asking(model)
+    assert (plain.question, plain.options, plain.chat) == (QUESTION, (" 1", " 2"), False)
+    template = "{% for turn in messages %}ask {{ turn['content'] }} {% endfor %}which"
+    monkeypatch.setattr(model.tokenizer, "chat_template", template)
+    judge = asking(model)
+    assert (judge.question, judge.options, judge.chat) == (QUESTION_IN_CHAT, ("1", "2"), True)
+    own = asking(model, "{prompt} first {a} second {b}", ("first", "second"))
+    assert own._ids(Prompt.of("a"), "c", "d") == model.encode("ask a first c second d which", start=False)
+    assert own.tokens(Prompt.of("a"), "c c", "d") == 8
+    assert not asking(model, chat=False).chat
+
+
+def test_only_named_places_are_filled_in() -> None:
+    assert filled('{"a": {a}} {b} {c}', a="{b}", b="x") == '{"a": {b}} x {c}'
 
 
 def test_a_question_must_fit_and_be_whole(model: LanguageModel) -> None:
     with pytest.raises(Problem, match=r"lacks \{b\}"):
         ModelJudge(model, "{prompt} {a}")
     with pytest.raises(Problem, match="context"):
-        ModelJudge(model, QUESTION)([Prompt.of("a " * 40)], ["b"], ["c"])
+        ModelJudge(model, QUESTION_OF_TEST)([Prompt.of("a " * 40)], ["b"], ["c"])
 
 
 # Learning from a judge instead of from people, on a table whose every completion can be counted.

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
+from heedful.learning.algorithms import RLOO, BestOf
+from heedful.learning.kl import at_last_token
 from heedful.learning.tabular import TabularPolicy
 from heedful.records import Prompt
 from heedful.reward.ledger import CachedScorer, Costs, Ledger, Prices
-from heedful.rollouts import Rollouts
+from heedful.rollouts import Algorithm, Rollouts
 
 
 class Counting:
@@ -102,6 +105,48 @@ def test_money_by_hand() -> None:
     ledger.add("update", costs)
     assert ledger.report(prices)["money"] == pytest.approx(8.5)
     assert ledger.report(prices)["total"]["reward_calls"] == 200
+    assert "money" not in ledger.report(Prices())
+    assert "8.50 in money" in ledger.sentence(prices)
+    assert "money" not in ledger.sentence(Prices())
+    assert "200 scored completions, 10,000 tokens written and 20,000 trained on, 1,800.0 s" in ledger.sentence(prices)
+
+
+def test_tokens_that_somebody_else_wrote_are_not_sampled() -> None:
+    ledger, rollouts = Ledger(), batch("aa", "ab")
+    begun = rollouts.with_(extras={"given_tokens_B": torch.tensor([1, 0])})
+    ledger.collecting(lambda *_: begun)(None, 0)
+    assert ledger.total().tokens_written == int(rollouts.mask_BT.sum()) - 1
+
+
+@pytest.mark.parametrize("micro_batch", [0, 3])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_every_pass_of_an_update_is_booked_and_changes_nothing(epochs: int, micro_batch: int) -> None:
+    found = []
+    for booked in (False, True):
+        policy, compute, ledger = TabularPolicy(2, 3, 4, seed=1), LocalCompute(micro_batch=micro_batch), Ledger()
+        compute.prepare([([policy.logits], 0.1)])
+        rollouts = policy.sample(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), seed=5)
+        rewards_BT = at_last_token(torch.arange(8.0, dtype=torch.float64), rollouts.mask_BT)
+        rollouts = rollouts.with_(rewards_BT=rewards_BT)
+        rloo: Algorithm = RLOO(epochs=epochs)
+        algorithm = ledger.updating(rloo) if booked else rloo
+        stats = algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=0)
+        found.append((stats, policy.logits.detach().clone()))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
+    assert ledger.total().tokens_trained == epochs * int(rollouts.mask_BT.sum())
+    assert ledger.entries["update"].seconds > 0
+
+
+def test_completions_that_an_algorithm_leaves_out_are_not_trained_on() -> None:
+    policy, compute, ledger = TabularPolicy(1, 3, 4, seed=1), LocalCompute(), Ledger()
+    compute.prepare([([policy.logits], 0.1)])
+    rollouts = policy.sample(torch.zeros(8, dtype=torch.int64), seed=5)
+    rewards_BT = at_last_token(torch.arange(8.0, dtype=torch.float64), rollouts.mask_BT)
+    algorithm = ledger.updating(BestOf())
+    rollouts = rollouts.with_(rewards_BT=rewards_BT)
+    algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=0)
+    assert ledger.total().tokens_trained == int(rollouts.mask_BT[-1].sum())
 
 
 def test_memory_is_a_maximum_and_the_rest_a_sum() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stages.test_demonstrated import demonstrate
 from tests.stages.test_doubts import settings
 
 from heedful.errors import Problem
-from heedful.learning.algorithms import Algorithms
+from heedful.language.sampling import Sampling
+from heedful.learning.algorithms import PPO, Algorithms
 from heedful.reward.credit import Credit
 from heedful.runs import Run
 from heedful.stages import improve
@@ -30,10 +32,34 @@ def run(folder: Path, algorithm: str, **given: object) -> list[dict[str, float]]
 
 @pytest.mark.parametrize("algorithm", [field.name for field in fields(Algorithms)])
 def test_every_algorithm_runs_by_its_name(algorithm: str, make_project: Make) -> None:
-    lines = run(make_project("project"), algorithm)
+    folder = make_project("project")
+    if algorithm == "mixer":
+        demonstrate(folder, "e s e")
+    lines = run(folder, algorithm)
     assert [line["step"] for line in lines] == [0, 1]
     assert all(math.isfinite(value) for line in lines for value in line.values())
     assert lines[0]["kl"] == pytest.approx(0, abs=1e-4), "the first completions are the reference's own"
+
+
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_sampler_trainer_and_reference_mean_the_same_distribution_at_any_temperature(
+    minibatches: int, make_project: Make
+) -> None:
+    """As long as no weight moves, every ratio is 1, nothing is clipped and there is no KL. With one minibatch the
+    update's own pass gives the old log-probabilities, with two the pass before it does."""
+    lines = run(
+        make_project("project"),
+        "ppo",
+        algorithms=Algorithms(ppo=PPO(epochs=1, minibatches=minibatches)),
+        sampling=Sampling(max_new_tokens=6, temperature=0.7),
+        learning_rate=1e-30,
+        critic_learning_rate=1e-30,
+    )
+    for line in lines:
+        assert line["ratio_max"] == pytest.approx(1, abs=1e-5)
+        assert line["clip_fraction"] == 0
+        assert line["kl"] == pytest.approx(0, abs=1e-5)
+        assert line["sampler_gap"] < 1e-5
 
 
 def test_an_unknown_algorithm_is_named_with_those_there_are(make_project: Make) -> None:

@@ -190,3 +190,15 @@ def test_peoples_and_models_answers_are_not_mixed_unasked(judged: Make) -> None:
         version = prefer.run(settings(folder, voices=voices, training=quick, methods=DirectMethods(dpo=DPO(0.2))))
         counts[voices] = len(lineage.judgements_behind(store, version.id))
     assert counts["both"] == counts["models"] + 1
+
+
+def test_only_some_campaigns_can_be_learnt_from(judged: Make) -> None:
+    folder = judged("project")
+    store = Project.open(folder).store
+    more = [replace(item, id=f"more-{item.id}", campaign="more") for item in store.questions()]
+    said = [Judgement(f"said-{item.id}", item.id, "machine", {"choice": "a"}) for item in more]
+    store.add_everything(questions=more, judgements=said)
+    version = prefer.run(settings(folder, campaigns=("more",), training=replace(TRAINING, epochs=1)))
+    assert set(lineage.judgements_behind(store, version.id)) == {item.id for item in said}
+    with pytest.raises(Problem, match="nothing to learn from"):
+        prefer.run(settings(folder, campaigns=("nothing",)))

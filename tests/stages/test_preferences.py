@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from heedful.errors import Problem
+from heedful.feedback import lineage
 from heedful.records import Annotator, Comparison, Completion, Demonstration, Judgement, Labelled, Prompt, Question
 from heedful.runs import Run
+from heedful.stages import reward
 from heedful.stages.preferences import Preferences, Wanted, above_samples, gather, opinions
 from heedful.stages.project import Project
 
@@ -157,3 +159,20 @@ def test_voices(voices: Any, who: set[str], make_project: Make) -> None:
     run = project.begin("prefer", unasked)
     with pytest.raises(Problem, match="--voices"):
         gather(project, run, unasked, by="prompt", held_out=0.2, seed=0)
+
+
+@pytest.mark.parametrize(("voices", "who"), [("people", {"ada", "ben"}), ("models", {"robot"})])
+def test_a_reward_model_learns_from_the_voices_that_are_named(voices: Any, who: set[str], make_project: Make) -> None:
+    project = everything(make_project("project"))
+    with pytest.raises(Problem, match="no judgements of models' yet"):
+        reward.run(reward.Config(project.folder, voices="models"))
+    project.store.add_annotators([Annotator("robot", kind="model")])
+    for question in project.store.questions(kind="comparison"):
+        project.store.submit(Judgement(f"robot-{question.id}", question.id, "robot", {"choice": "b"}))
+    with pytest.raises(Problem, match="--voices"):
+        reward.run(reward.Config(project.folder), name="unasked")
+    given: dict[str, Any] = {"epochs": 0.1, "held_out": 0.3, "reference_samples": 8, "max_new_tokens": 4, "threads": 1}
+    model = reward.run(reward.Config(project.folder, voices=voices, restart=True, **given), name="asked")
+    assert model.snapshot is not None
+    ids = lineage.snapshot_that_stands(project.store, model.snapshot).judgement_ids
+    assert {judgement.annotator_id for judgement in project.store.judgements() if judgement.id in ids} == who

@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from tests.stages.test_doubts import settings
+
+from heedful.language.trained_weights import FROZEN
+from heedful.language.tuning import Tuning
+from heedful.stages import improve
 
 Heedful = Callable[..., subprocess.CompletedProcess[str]]
 KilledWhen = Callable[..., None]
@@ -21,14 +27,25 @@ def lines(folder: Path, run: str) -> int:
     return len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
 
 
-def outcome(folder: Path) -> dict[str, Any]:
-    """Metrics without times, results, and a hash of every weight."""
+MEASURED = {"seconds", "peak_bytes", "money"}
+"""What a run costs on the clock, which no two runs agree on."""
+
+
+def without(value: Any, names: set[str]) -> Any:
+    """JSON without the keys `names`, at any depth."""
+    if isinstance(value, dict):
+        return {key: without(item, names) for key, item in value.items() if key not in names}
+    return value
+
+
+def outcome(folder: Path, unlike: set[str] = MEASURED) -> dict[str, Any]:
+    """Metrics without times, results without what is `unlike` from run to run, and a hash of every weight."""
     found: dict[str, Any] = {}
     for path in sorted((folder / "runs").glob("*/metrics.jsonl")):
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         found[f"{path.parent.name}/metrics"] = [{k: v for k, v in row.items() if k != "time_s"} for row in rows]
     for path in sorted((folder / "runs").glob("*/result.json")):
-        found[f"{path.parent.name}/result"] = json.loads(path.read_text(encoding="utf-8"))
+        found[f"{path.parent.name}/result"] = without(json.loads(path.read_text(encoding="utf-8")), unlike)
     for path in sorted(folder.glob("*/*/*.safetensors")):
         found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
@@ -77,6 +94,29 @@ def test_improve(
     assert outcome(broken) == found
     coefficients = [row["kl_coefficient"] for row in found[f"{run}/metrics"]]
     assert len(set(coefficients)) == len(coefficients), "the adaptive coefficient must move for this to mean anything"
+
+
+def test_improve_with_adapters(make_project: Callable[[str], Path], killed_when: KilledWhen) -> None:
+    """A checkpoint holds the adapters alone; they go on upon the frozen weights of the version they began from."""
+    whole, broken = make_project("whole"), make_project("broken")
+    function, run = f"{whole.parent / 'rewards.py'}:score", "0001-improve"
+    lora = Tuning(mode="lora", rank=2)
+
+    def config(folder: Path) -> Any:
+        return settings(improve.Config, folder, reward_function=function, tuning=lora, learning_rate=1e-2)
+
+    improve.run(config(whole))
+    options = ["--reward-function", function, "--tuning.mode", "lora", "--tuning.rank", 2, "--learning-rate", 1e-2]
+    killed_when(lambda: lines(broken, run) >= 3, "improve", broken, *options, "--threads", 1)
+    steps = [path.name for path in sorted((broken / "runs" / run / "checkpoints").iterdir())]
+    assert steps[0] == "step-000002"
+    held = torch.load(broken / "runs" / run / "checkpoints" / steps[0] / "policy.pt", weights_only=True)
+    assert all("lora" in name or name == FROZEN for name in held)
+    improve.run(config(broken))
+    found = outcome(whole)
+    assert outcome(broken) == found
+    before, after = (found[f"policies/{version}/model.safetensors"] for version in ("v0", "v1"))
+    assert before != after
 
 
 def test_iterate_with_judgements(

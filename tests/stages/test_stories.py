@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from heedful.errors import Problem
 from heedful.feedback import lineage
+from heedful.language import prompts as order
+from heedful.language.acting import write_completions
+from heedful.language.engines.local import LocalSampler
+from heedful.language.sampling import Sampling
+from heedful.learning.monitors import Limits
 from heedful.records import Annotator, Judgement
+from heedful.reward.completions import score_completions
+from heedful.reward.rules import load_function
+from heedful.seeds import seed_of
 from heedful.settings import FILE, load
 from heedful.stages import (
     collect,
@@ -28,7 +37,9 @@ from heedful.stages import (
     reward,
     sft,
 )
+from heedful.stages.leash import Leash
 from heedful.stages.project import Project
+from heedful.stages.versions import load_policy, load_reward
 
 Make = Callable[[str], Path]
 
@@ -203,3 +214,104 @@ def test_a_tenth_of_what_was_collected_is_held_out_with_every_seed_at_its_defaul
     result = json.loads((folder / "runs" / made.run / "result.json").read_text(encoding="utf-8"))
     held_out = result["held_out"]
     assert 4 <= held_out <= 22, "about ten of a hundred; one, if the draw were that of the examination prompts again"
+
+
+def test_a_reward_model_finds_the_starts_own_completions_0_plus_minus_1(make_project: Make) -> None:
+    """Mean 0 and variance 1 exactly on the completions it was normalised on, nearly on fresh ones."""
+    folder, cpu = make_project("project"), torch.device("cpu")
+    collect.run(settings(collect.Config, folder))
+    judge.run(judge.Config(folder, by=function(folder)))
+    made = reward.run(settings(reward.Config, folder, reference_samples=200))
+    project = Project.open(folder)
+    model, start = load_reward(project, made, cpu), load_policy(project, project.model("v0"), cpu)
+
+    def scores(seed: int) -> torch.Tensor:
+        prompts = order.batch(project.prompts("train"), 0, 200, seed)
+        sampler, sampling = LocalSampler(start), Sampling(max_new_tokens=6)
+        written = write_completions(start, sampler, prompts, sampling, policy="v0", seed=seed)
+        return score_completions(model, prompts, [completion.text for completion in written]).double()
+
+    known_B, fresh_B = scores(seed_of(0, "reference")), scores(1)
+    assert float(known_B.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(known_B.var(correction=0)) == pytest.approx(1, abs=1e-3)
+    assert float(fresh_B.mean()) == pytest.approx(0, abs=0.3)
+    assert float(fresh_B.var()) == pytest.approx(1, abs=0.4)
+
+
+def test_the_same_votes_teach_the_same_whoever_gave_them(make_project: Make) -> None:
+    """A model's votes and a person's: reward models that are equal bit for bit."""
+    folders = [make_project(name) for name in ("by-model", "by-person")]
+    for folder in folders:
+        collect.run(settings(collect.Config, folder))
+    judge.run(judge.Config(folders[0], by=function(folders[0])))
+    first, second = (Project.open(folder).store for folder in folders)
+    second.add_annotators([Annotator("ada", kind="person")])
+    second.submit_many(
+        Judgement(f"ada-{number}", vote.question_id, "ada", vote.answer)
+        for number, vote in enumerate(first.judgements())
+    )
+    assert {person.kind for person in first.annotators()} == {"model"}
+    made = [reward.run(settings(reward.Config, folder)) for folder in folders]
+    for name in ("model.safetensors", "head.safetensors"):
+        one, other = ((folder / item.path / name).read_bytes() for folder, item in zip(folders, made, strict=True))
+        assert one == other, name
+
+
+SIGNS = """
+def score(prompts, completions):
+    return [float(sum(1 if letter < "n" else -1 for letter in text.split())) for text in completions]
+
+def inverted(prompts, completions):
+    return [-value for value in score(prompts, completions)]
+"""
+
+
+@pytest.mark.parametrize("judges", ["score", "inverted"])
+def test_judges_with_the_sign_turned_round_are_noticed(judges: str, make_project: Make) -> None:
+    """Whatever people reward rises; were a sign turned round anywhere, this would fall. Where the judges themselves
+    answered the wrong way round, those who rate the version are heard, and told why it may be worse."""
+    folder = make_project("project")
+    path = folder.parent / "signs.py"
+    path.write_text(SIGNS, encoding="utf-8")
+    collect.run(settings(collect.Config, folder, questions=160))
+    judge.run(judge.Config(folder, by=f"{path}:{judges}"))
+    reward.run(settings(reward.Config, folder, epochs=4.0, pairs_per_step=16, learning_rate=1e-2))
+    free = {"leash": Leash(0.05), "missing_stop_penalty": 0.0, "monitors": Limits(stop=False)}
+    improve.run(settings(improve.Config, folder, steps=15, prompts_per_step=8, learning_rate=1e-2, **free))
+    result = evaluate.run(settings(evaluate.Config, folder, judges=f"{path}:score", prompts=40))
+    project = Project.open(folder)
+    score = load_function(f"{path}:score")
+    texts: dict[str, list[str]] = {"v0": [], "v1": []}
+    for completion in project.store.completions():
+        texts[completion.policy].append(completion.text)
+    begun, ended = (sum(score([], written)) / len(written) for written in texts.values())
+    words = " ".join(result["sentences"])
+    if judges == "score":
+        assert ended > begun + 0.5
+        assert result["promoted"]
+        assert "beyond doubt" not in words
+    else:
+        assert ended < begun - 0.5
+        assert project.model("v1").status == "rejected"
+        assert "people prefer v0 beyond doubt" in words
+        assert "sign turned round" in words
+
+
+def test_a_reward_model_learns_from_picks_of_the_best_of_four(make_project: Make) -> None:
+    """Imported as released with Ziegler et al. 2019, and comparisons beside them."""
+    folder, words = make_project("project"), "abcdfghijklm"
+    rows = []
+    for number, prompt in enumerate(Project.open(folder).prompts("train")):
+        letters = [words[(number + 5 * place) % 12] * 2 + ("e" if place == number % 4 else "a") for place in range(4)]
+        samples = {f"sample{place}": " ".join(text) for place, text in enumerate(letters)}
+        rows.append({"query": prompt.text, **samples, "best": number % 4})
+    path = folder.parent / "best.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    import_.run(import_.Config(folder, path))
+    collect.run(settings(collect.Config, folder))
+    judge.run(judge.Config(folder, by=function(folder)))
+    made = reward.run(settings(reward.Config, folder, learn="best", epochs=8.0, learning_rate=1e-2))
+    assert made.metadata["accuracy"] > 0.7
+    for refused in ({"margins": True}, {"noise_floor": 0.1}):
+        with pytest.raises(Problem, match="of pairs"):
+            reward.run(settings(reward.Config, folder, learn="best", **refused))

@@ -17,7 +17,9 @@ from heedful.learning.offline.ilql import ILQL
 from heedful.learning.offline.irl import IRL, Mode
 from heedful.reward import completions, rules
 from heedful.runs import Run
+from heedful.stages import offline
 from heedful.stages.imitating import Imitation, imitate
+from heedful.stages.logged import Logged
 from heedful.stages.valuing import Attempt, Scored, fit_ilql, fit_irl, ilql_loss, irl_loss, soft_values, weighted_loss
 
 EXAMPLES = [Example([1, 5 + i], [6 + i, 7, 8 + i, 2][: 2 + i % 3]) for i in range(12)]
@@ -128,3 +130,10 @@ def test_offline_training_samples_nothing_and_scores_nothing(
     run = Run.open(tmp_path / "b", "irl", {})
     fit_irl(model, EXAMPLES, IRL(), PACE, run, seed=0, sampling=Sampling())
     assert "td_loss" in run.metrics()[-1]
+    config = offline.Config(tmp_path, method="weighted", imitation=PACE)
+    log = Logged(items, [str(i // 2) for i in range(len(items))], "label 'thumb'")
+    kept = [parameter.detach().clone() for parameter in model.parameters()]
+    run = Run.open(tmp_path / "c", "weighted", {})
+    offline._learn(config, run, model, None, log)
+    assert "imitation_loss" in run.metrics()[-1]
+    assert not any(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True)), "it learns all the same"

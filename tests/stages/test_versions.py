@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from heedful.language.pretrained import LanguageModel, load, new_like
+from heedful.language.pretrained import LanguageModel, load, load_tokenizer, new_like, new_llama
+from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning, tune
 from heedful.runs import Run
-from heedful.stages import improve, reward, sft
+from heedful.stages import distil, import_, improve, init, offline, prefer, pretrain, reject, reward, sft
+from heedful.stages.imitating import Imitation
 from heedful.stages.project import Project
 from heedful.stages.versions import ADAPTER_RATE, automatic_rate, share_what_is_frozen, tune_for_run
 
@@ -28,6 +31,13 @@ ADAPTERS = 2 * (4 * (16 + 16) + 3 * (16 + 32))
 @pytest.fixture
 def model(tiny_model: Path) -> LanguageModel:
     return load(tiny_model)
+
+
+def brought(folder: Path, rows: list[dict[str, str]]) -> None:
+    """Import rows into a project."""
+    path = folder.parent / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    import_.run(import_.Config(folder, path))
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -68,14 +78,9 @@ def test_a_reference_shares_the_frozen_weights_of_the_policy(model: LanguageMode
     assert model.module.get_input_embeddings().weight.data_ptr() not in {w.data_ptr() for w in other.parameters()}
 
 
-def test_fine_tuning_with_adapters_makes_a_plain_version(make_project: Callable[[str], Path], tmp_path: Path) -> None:
-    from heedful.stages import import_
-
+def test_fine_tuning_with_adapters_makes_a_plain_version(make_project: Callable[[str], Path]) -> None:
     folder = make_project("project")
-    rows = [{"prompt": f"{a} {b}", "completion": f"{b} {a}"} for a in "abcd" for b in "efgh"]
-    path = tmp_path / "demonstrations.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    import_.run(import_.Config(folder, path))
+    brought(folder, [{"prompt": f"{a} {b}", "completion": f"{b} {a}"} for a in "abcd" for b in "efgh"])
     version = sft.run(sft.Config(folder, tuning=LORA, threads=1))
     before, after = weights_of(folder / "policies" / "v0"), weights_of(folder / version.path)
     assert before.keys() == after.keys()
@@ -101,3 +106,86 @@ def test_a_reward_model_and_then_ppo_with_adapters(make_project: Callable[[str],
     assert found["policy"]["trained"] == ADAPTERS
     assert found["critic"]["trained"] == ADAPTERS + 16 + 1
     assert Project.open(folder).model(version.id).reward == learned.id
+
+
+# Every trainer, every mode
+
+EMBEDDINGS, NORMS = 30 * 16, 3 * 16
+"""Of the tiny model: 30 words, tied to the head; three norms."""
+TRAINED = {
+    "full": EMBEDDINGS + WEIGHTS + NORMS,
+    "last": WEIGHTS + NORMS,  # its only layer, and the norm above it
+    "lora": ADAPTERS,
+    "heads": EMBEDDINGS,
+}
+PACE, SHORT = Imitation(batch=16, checkpoint_every=0), Sampling(max_new_tokens=4)
+SHAPE = pretrain.Shape(hidden_size=16, intermediate_size=32, layers=1, heads=2, context_tokens=48)
+LLAMA = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 48,
+}
+REWARDED = {"reward_function": "rewards.py:score", "sampling": SHORT}
+
+TRAINERS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "pretrain": (pretrain, {"shape": SHAPE, "imitation": PACE}),
+    "sft": (sft, {"imitation": PACE}),
+    "offline": (offline, {"method": "irl", "imitation": PACE}),
+    "distil": (distil, {"context": "context.txt", "prompts": 16, "examined": 4, "sampling": SHORT, "imitation": PACE}),
+    "reject": (reject, {"prompts": 8, "completions_per_prompt": 2, "imitation": PACE, **REWARDED}),
+    "prefer": (prefer, {"held_out": 0.3}),
+    "reward": (reward, {"held_out": 0.3, "reference_samples": 16, "max_new_tokens": 4}),
+    "improve": (improve, {"steps": 1, "prompts_per_step": 4, "check_every": 0, **REWARDED}),
+}
+"""Every stage that trains, and the settings of a short run of it."""
+
+
+def trains(mode: str, name: str, *, scalar: bool) -> bool:
+    """Whether this tensor of a version's folder has moved after a run in this mode; a head for numbers is not in it."""
+    embeddings = "embed_tokens" in name or "lm_head" in name
+    match mode:
+        case "full":
+            return True
+        case "last":
+            return not embeddings
+        case "heads":
+            return embeddings and not scalar
+        case _:  # lora
+            return name.endswith("proj.weight")
+
+
+@pytest.mark.parametrize("stage", TRAINERS)
+def test_every_trainer_has_the_switch(
+    stage: str, make_project: Callable[[str], Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every mode a run records as many trained weights as the shapes say, and no tensor moves but theirs."""
+    monkeypatch.chdir(tmp_path)
+    Path("context.txt").write_text("x y z", encoding="utf-8")
+    prompts = [f"{a} {b} n" for a in "abcdefgh" for b in "ij"]
+    folder, (module, settings) = make_project("project"), TRAINERS[stage]
+    brought(folder, [{"prompt": prompt, "completion": "e a e"} for prompt in prompts])
+    brought(folder, [{"prompt": prompt, "chosen": "e e", "rejected": "q r"} for prompt in prompts])
+    before, begin = weights_of(tiny_model), {"policy": "v0"}
+    if stage == "pretrain":
+        new = new_llama(load_tokenizer(tiny_model), seed=0, **LLAMA)
+        before, begin = new.module.state_dict(), {"tokenizer": str(tiny_model)}
+    for mode, count in TRAINED.items():
+        if stage == "pretrain":  # it makes the v0 of a project without a model
+            folder = tmp_path / mode
+            init.run(init.Config(folder))
+            brought(folder, [{"text": text} for text in prompts])
+        tuning = Tuning(mode=mode, last_layers=1, rank=2)  # type: ignore[arg-type]
+        version = module.run(module.Config(folder, threads=1, tuning=tuning, **begin, **settings))
+        found = {name: size["trained"] for name, size in parameters_of(folder, version.run).items()}
+        head = 16 + 1 + (0 if mode == "heads" else count)
+        assert found == {
+            "reward": {"reward model": head},
+            "improve": {"policy": count, "critic": head},
+        }.get(stage, {"policy": count}), mode
+        after = weights_of(folder / version.path)
+        assert before.keys() == after.keys()
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved == {name for name in before if trains(mode, name, scalar=stage == "reward")}, mode

@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine
 
 from heedful.feedback.accounts import accounts, sessions
 from heedful.feedback.accounts.accounts import Account, Role
@@ -93,12 +92,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) 
     if request.param == "sqlite":
         shutil.copy(empty_database, location)
     else:
-        location = POSTGRES
-        engine = create_engine(POSTGRES.replace("postgresql://", "postgresql+psycopg://"))
-        with engine.begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-        engine.dispose()
+        location = request.getfixturevalue("emptied_postgres")()
     with Store.open(location) as opened:
         yield opened
 

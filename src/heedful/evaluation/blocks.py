@@ -24,6 +24,8 @@ class Text:
     """Prose; an empty line begins a new paragraph."""
 
     text: str
+    title: str = ""
+    """Stands above it, where what follows is one thing of several."""
 
 
 @dataclass(frozen=True, slots=True)

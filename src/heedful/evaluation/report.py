@@ -104,8 +104,9 @@ def _environment() -> jinja2.Environment:
 def _view(block: Block, key: str) -> _View:
     """What the template needs of a block; `kind` names the macro that shows it."""
     match block:
-        case Text(text):
-            return {"kind": "text", "paragraphs": [part.strip() for part in text.split("\n\n") if part.strip()]}
+        case Text(text, title):
+            paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]
+            return {"kind": "text", "title": title, "paragraphs": paragraphs}
         case Table():
             return _table_view(block)
         case Samples(prompt, answers, note):

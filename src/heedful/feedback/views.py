@@ -15,7 +15,7 @@ from typing import Any
 from heedful.feedback.lessons import Imitation, Lesson, Mark, Pair, Remark
 from heedful.feedback.questions import KINDS, lessons
 from heedful.feedback.store import Names, Purpose, Store
-from heedful.records import Comparison, Demonstration, Judgement, Labelled, Prompt, Question
+from heedful.records import Comparison, Demonstration, Judgement, Labelled, Pick, Prompt, Question
 
 
 def comparisons(
@@ -51,6 +51,35 @@ def comparisons(
                 votes.setdefault((lesson.a, lesson.b), []).append((lesson, judgement))
         pooled += [_pool(asked, pair) for pair in votes.values()]
     return pooled
+
+
+def picks(
+    store: Store,
+    *,
+    purpose: Purpose = "train",
+    campaigns: Names | None = None,
+    kinds: Names | None = None,
+    judgement_ids: Collection[str] | None = None,
+) -> list[Pick]:
+    """What the same answers say of the best one only: of a ranking its first, of a comparison its better side.
+
+    Comparisons that came with the same `group` in their metadata (an imported choice among several) are one choice.
+    An annotator's best are those texts that met every other one and lost to none; they share the vote. Where there is
+    no such text, each pair is a choice of two. Votes on the same texts are pooled. Arguments as for `comparisons`.
+    """
+    ballots: dict[tuple[str, str], list[tuple[Pair, Judgement]]] = {}
+    asked_of: dict[str, _Asked] = {}
+    for asked in _asked(store, purpose, campaigns, kinds, judgement_ids):
+        group = str(asked.question.metadata.get("group", asked.question.id))
+        asked_of.setdefault(group, asked)
+        for judgement, lesson in asked.lessons():
+            if isinstance(lesson, Pair) and lesson.a != lesson.b:
+                ballots.setdefault((group, judgement.annotator_id), []).append((lesson, judgement))
+    votes: dict[tuple[str, tuple[str, ...]], list[tuple[dict[str, float], list[str]]]] = {}
+    for (group, _), pairs in ballots.items():
+        for texts, shares, ids in _choices(pairs):
+            votes.setdefault((group, texts), []).append((shares, ids))
+    return [_picked(asked_of[group], group, texts, said) for (group, texts), said in votes.items()]
 
 
 def demonstrations(
@@ -191,6 +220,35 @@ def _pool(asked: _Asked, votes: Sequence[tuple[Pair, Judgement]]) -> Comparison:
             "campaign": asked.question.campaign,
             "kind": asked.question.kind,
         },
+    )
+
+
+def _choices(pairs: Sequence[tuple[Pair, Judgement]]) -> list[tuple[tuple[str, ...], dict[str, float], list[str]]]:
+    """(texts, shares of one vote, judgements) of what one annotator said of a group: one choice, or one a pair."""
+    texts = tuple(_unique(text for pair, _ in pairs for text in (pair.a, pair.b)))
+    met: dict[str, set[str]] = {text: set() for text in texts}
+    lost: set[str] = set()
+    for pair, _ in pairs:
+        for text, other, won in ((pair.a, pair.b, pair.target), (pair.b, pair.a, 1 - pair.target)):
+            met[text].add(other)
+            if won < 0.5:
+                lost.add(text)
+    best = [text for text in texts if len(met[text]) == len(texts) - 1 and text not in lost]
+    if best:
+        return [(texts, dict.fromkeys(best, 1 / len(best)), _unique(judgement.id for _, judgement in pairs))]
+    return [((pair.a, pair.b), {pair.a: pair.target, pair.b: 1 - pair.target}, [given.id]) for pair, given in pairs]
+
+
+def _picked(
+    asked: _Asked, group: str, texts: tuple[str, ...], said: Sequence[tuple[dict[str, float], list[str]]]
+) -> Pick:
+    return Pick(
+        prompt=asked.prompt,
+        texts=texts,
+        shares=tuple(fmean(shares.get(text, 0.0) for shares, _ in said) for text in texts),
+        weight=float(len(said)),
+        judgement_ids=tuple(_unique(id_ for _, ids in said for id_ in ids)),
+        metadata={**asked.metadata, "group": group, "campaign": asked.question.campaign, "kind": asked.question.kind},
     )
 
 

@@ -32,9 +32,15 @@ def token_logprobs(model: LanguageModel, part: Padded, temperature: float) -> tu
     mask_BT = part.response_mask_BT
     ids_N = part.ids_BS[:, -mask_BT.shape[1] :][mask_BT]
     logits_NV = _packed_logits(model, part) if separable(model) else all_logits(model, part)[mask_BT]
-    logprobs_N, entropy_N = _Chosen.apply(logits_NV, ids_N, temperature)
+    logprobs_N, entropy_N = chosen(logits_NV, ids_N, temperature)
     zeros_BT = torch.zeros(mask_BT.shape, dtype=logprobs_N.dtype, device=mask_BT.device)
     return zeros_BT.masked_scatter(mask_BT, logprobs_N), zeros_BT.masked_scatter(mask_BT, entropy_N)
+
+
+def chosen(logits_NV: Tensor, ids_N: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """(logprobs_N of the ids, entropy_N), in nats, of softmax(logits / temperature)."""
+    found: tuple[Tensor, Tensor] = _Chosen.apply(logits_NV, ids_N, temperature)  # type: ignore[no-untyped-call]  # PyTorch
+    return found
 
 
 def all_logits(model: LanguageModel, part: Padded) -> Tensor:
@@ -102,7 +108,7 @@ class _Chosen(torch.autograd.Function):
         return logprobs_N, entropy_N
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]  # PyTorch has no annotation here
+    @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any, by_logprob_N: Tensor | None, by_entropy_N: Tensor | None
     ) -> tuple[Tensor | None, None, None]:
@@ -123,7 +129,7 @@ class _Chosen(torch.autograd.Function):
 
 
 def _scaled(logits_NV: Tensor, temperature: float) -> Tensor:
-    scaled_NV = logits_NV.float()
+    scaled_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
     return scaled_NV if temperature == 1 else scaled_NV / temperature
 
 

@@ -41,7 +41,7 @@ class Begun:
         rest = replace(settings, max_new_tokens=max(1, settings.max_new_tokens - self.given))
         ids = [[*prompts[row], *begun[row]] for row in rows]
         written = self.sampler.sample(ids, rest, [seeds[row] for row in rows]) if rows else []
-        ended = [Sample(first, (0.0,) * len(first), "stop") for first in begun]
+        ended = [self._given(prompt, first) for prompt, first in zip(prompts, begun, strict=True)]
         for row, own in zip(rows, written, strict=True):
             logprobs = ended[row].logprobs + own.logprobs
             ended[row] = Sample(begun[row] + own.token_ids, logprobs, own.finish)
@@ -52,6 +52,11 @@ class Begun:
             raise Problem("a prompt has no answer to begin with", mend="mix on prompts that have demonstrations only")
         return tuple(self.answers[tuple(prompt)][: min(self.given, limit)])
 
+    def _given(self, prompt: Sequence[int], first: tuple[int, ...]) -> Sample:
+        """A completion of given tokens alone; it ends by itself where the answer has no more."""
+        whole = len(first) == len(self.answers[tuple(prompt)])
+        return Sample(first, (0.0,) * len(first), "stop" if whole else "length")
+
     def _is_whole(self, prompt: Sequence[int], first: tuple[int, ...], settings: Sampling) -> bool:
         return len(first) == min(len(self.answers[tuple(prompt)]), settings.max_new_tokens)
 
@@ -59,24 +64,34 @@ class Begun:
 class Mixing:
     """Rollouts that begin as demonstrations; a `Collect`.
 
+    Given tokens are nobody's choice: the KL leash pays for the policy's own ones alone (`bare_logprobs_BT`), and the
+    sampler has no log-probabilities of them, so the trainer's must be there (`Acting.provisional` is off).
+
     Args:
-        acting: prompts, sampler and the rest; its prompts must be those of `examples`.
-        examples: prompt and answer in token ids.
+        acting: prompts, sampler and the rest; its prompts must be among those of `examples`.
+        examples: prompt and answer in token ids; a prompt's several answers take turns.
         given: step -> how many tokens of the answer are given.
     """
 
     def __init__(self, acting: Acting, examples: Sequence[Example], given: Callable[[int], int]) -> None:
+        if acting.provisional:
+            raise ValueError("given tokens have no log-probabilities of the sampler's to stand for the trainer's")
         self.acting, self.given = acting, given
-        self.answers = {tuple(example.prompt): example.completion for example in examples}
+        self.answers: dict[tuple[int, ...], list[list[int]]] = {}
+        for example in examples:
+            self.answers.setdefault(tuple(example.prompt), []).append(example.completion)
 
     def __call__(self, policy: LanguagePolicy, step: int) -> Rollouts:
         """See `heedful.rollouts.Collect`; `given_tokens_B` is in the extras, given tokens have no sampler gap."""
         count = self.given(step)
-        collect = replace(self.acting, sampler=Begun(self.acting.sampler, self.answers, count))
+        answers = {prompt: known[step % len(known)] for prompt, known in self.answers.items()}
+        collect = replace(self.acting, sampler=Begun(self.acting.sampler, answers, count))
         rollouts = collect(policy, step)
         given_BT = rollouts.mask_BT & (rollouts.mask_BT.cumsum(1) <= count)
+        extras = {**rollouts.extras, "given_tokens_B": given_BT.sum(1)}
+        if rollouts.ref_logprobs_BT is not None:
+            extras["bare_logprobs_BT"] = torch.where(given_BT, rollouts.ref_logprobs_BT, rollouts.logprobs_BT)
         sampled_BT = rollouts.sampler_logprobs_BT
-        return rollouts.with_(
-            sampler_logprobs_BT=None if sampled_BT is None else torch.where(given_BT, rollouts.logprobs_BT, sampled_BT),
-            extras={**rollouts.extras, "given_tokens_B": given_BT.sum(1)},
-        )
+        if sampled_BT is not None:
+            sampled_BT = torch.where(given_BT, rollouts.logprobs_BT, sampled_BT)
+        return rollouts.with_(sampler_logprobs_BT=sampled_BT, extras=extras)

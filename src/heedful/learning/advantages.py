@@ -54,11 +54,15 @@ def look_ahead(advantages_BT: Tensor, mask_BT: Tensor, steps: int, decay: float)
     A_t is a discounted sum of errors, so this is the sum of its first `steps` terms. With `gae` at lambda 1 and
     decay = gamma it is the n-step return less the value (Mnih et al. 2016, section 4, A3C).
     """
+    return masks.kept(advantages_BT - decay**steps * steps_later(advantages_BT, mask_BT, steps), mask_BT)
+
+
+def steps_later(x_BT: Tensor, mask_BT: Tensor, steps: int) -> Tensor:
+    """What stands `steps` real steps further on; 0 beyond the last one, and where masked."""
     rows, width = mask_BT.shape
     number_BT = torch.where(mask_BT, mask_BT.cumsum(1) - 1, width + steps)  # masked ones share a place beyond the end
-    real_BN = advantages_BT.new_zeros(rows, width + steps + 1).scatter(1, number_BT, masks.kept(advantages_BT, mask_BT))
-    later_BT = real_BN.gather(1, torch.where(mask_BT, number_BT + steps, 0))
-    return masks.kept(advantages_BT - decay**steps * later_BT, mask_BT)
+    real_BN = x_BT.new_zeros(rows, width + steps + 1).scatter(1, number_BT, masks.kept(x_BT, mask_BT))
+    return masks.kept(real_BN.gather(1, torch.where(mask_BT, number_BT + steps, 0)), mask_BT)
 
 
 def reward_to_go(rewards_BT: Tensor, mask_BT: Tensor, gamma: float = 1.0) -> Tensor:

@@ -59,8 +59,12 @@ OF_SOME: dict[str, str] = {
     "step_trials": "how many steps TRPO's line search tried",
     "surrogate_gain": "mean over tokens of A * (pi / pi_old - 1) after TRPO's step",
     "tied_fraction": "online dpo: share of the prompts left out because all their completions were worth the same",
+    "given_fraction": "MIXER: share of the tokens that somebody else wrote; kl does not count them, score does",
+    "discriminator_accuracy": "RLGAF: mean of the shares of demonstrations and of fresh samples told right, before the "
+    "step's refit",
+    "deceived": "RLGAF: share of the fresh samples that are taken for demonstrations, before the step's refit",
 }
-"""Of single algorithms."""
+"""Of single algorithms and rewards."""
 
 FITTING: dict[str, str] = {
     "loss": "what `fit` descends: sum of the losses of a step over their count",
@@ -76,7 +80,8 @@ FITTING: dict[str, str] = {
     "importance_clipped": "learning from a log: share of the responses whose weight was clipped",
     "doubly_robust_value": "learning from a log: mean over rows of sum_k pi_k r^_k + rho (r - r^)",
     "accuracy": "share of the decided pairs whose preferred side has the larger reward, equal ones one half; kto: "
-    "share of the decided completions on the right side of the reference point",
+    "share of the decided completions on the right side of the reference point; picks: share of the choices whose "
+    "most picked completion has the highest score",
     "reward_margin": "mean over decided pairs of (implied) reward of the preferred side - of the other",
     "reward_preferred": "mean (implied) reward of preferred sides; kto: of completions that most call good",
     "reward_other": "mean (implied) reward of the other sides; kto: of completions that most call bad",

@@ -1,4 +1,4 @@
-"""Losses that learn from people's preferences.
+"""Losses that learn from people's preferences: which of two is better, which of K is best, which of two stretches.
 
 N comparisons; scores are a reward model's, in the units of its log-odds. A loss returns (sum, count) and
 never divides, so that micro-batches cannot change the result.
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from heedful.errors import Problem
+from heedful.learning.masks import kept
 
 
 def bradley_terry(
@@ -53,6 +54,76 @@ def bradley_terry(
     loss_b_N = -_log_probability(-gap_N - margin_N, noise_floor)
     loss_N = target_N * loss_a_N + (1 - target_N) * loss_b_N
     return (weight_N * loss_N).sum(), weight_N.sum()
+
+
+def over_steps(
+    rewards_a_NT: Tensor,
+    mask_a_NT: Tensor,
+    rewards_b_NT: Tensor,
+    mask_b_NT: Tensor,
+    target_N: Tensor,
+    weight_N: Tensor | None = None,
+    *,
+    noise_floor: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """`bradley_terry` on two stretches of behaviour, each worth the sum of its steps (Christiano et al. 2017, eq. 1).
+
+        P(a > b) = sigmoid(sum over t of r_a,t - sum over t of r_b,t)
+
+    The sum, not the mean: a longer stretch has more to win and to lose. A reward model of completions is the case in
+    which only the last step's reward is not 0.
+
+    Args:
+        rewards_a_NT, rewards_b_NT: what each step is worth; the two may differ in T.
+        mask_a_NT, mask_b_NT: True at real steps; masked ones may hold anything, and get no gradient.
+        target_N, weight_N, noise_floor: as in `bradley_terry`; the paper's noise floor is 0.1.
+
+    Returns:
+        (loss sum in nats, sum of the weights).
+
+    Raises:
+        Problem: as `bradley_terry`.
+    """
+    a_N, b_N = kept(rewards_a_NT, mask_a_NT).sum(1), kept(rewards_b_NT, mask_b_NT).sum(1)
+    return bradley_terry(a_N, b_N, target_N, weight_N, noise_floor=noise_floor)
+
+
+def pick_best(
+    scores_NK: Tensor, target_NK: Tensor, weight_N: Tensor | None = None, mask_NK: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihood of which of K completions people picked as the best (Ziegler et al. 2019, equation 1).
+
+        -w sum over k of t_k log softmax(s)_k
+
+    Nothing is said of the order of the others: it is the first factor of a Plackett-Luce ranking, and with K = 2 it is
+    `bradley_terry`. Differs from the paper in that several people may have picked, and not the same one.
+
+    Args:
+        scores_NK: the model's scores of the candidates.
+        target_NK: how often people picked each, a share; every row sums to 1 over its candidates.
+        weight_N: how many votes stand behind a row; 1 if not given.
+        mask_NK: True where there is a candidate, for rows of unequal K; masked ones may hold anything.
+
+    Returns:
+        (loss sum in nats, sum of the weights).
+
+    Raises:
+        Problem: a row's shares are negative or do not sum to 1, or a weight is negative or not finite.
+    """
+    weight_N = torch.ones_like(scores_NK[:, 0]) if weight_N is None else weight_N.to(scores_NK.dtype)
+    mask_NK = torch.ones_like(scores_NK, dtype=torch.bool) if mask_NK is None else mask_NK
+    target_NK = kept(target_NK.to(scores_NK.dtype), mask_NK)
+    wrong_N = ~((target_NK >= 0).all(1) & ((target_NK.sum(1) - 1).abs() < 1e-4))
+    if bool(wrong_N.any()):
+        row = int(wrong_N.nonzero()[0])
+        raise Problem(
+            f"the shares are {[round(share, 4) for share in target_NK[row].tolist()]}",
+            where=f'choice {row} of the batch, field "target"',
+            mend="give each candidate the share of the votes that picked it; they sum to 1",
+        )
+    check_votes(torch.ones_like(weight_N), weight_N)
+    logprobs_NK = kept(scores_NK.masked_fill(~mask_NK, -torch.inf).log_softmax(1), mask_NK)
+    return -(weight_N * (target_NK * logprobs_NK).sum(1)).sum(), weight_N.sum()
 
 
 def _log_probability(gap_N: Tensor, noise_floor: float) -> Tensor:

@@ -56,6 +56,15 @@ class KLInLoss:
     """Which of the two."""
     metric: ClassVar[str] = "kl_loss"
 
+    def __post_init__(self) -> None:
+        if self.estimator not in ("k2", "k3"):
+            raise Problem(
+                f"{self.estimator!r} is no KL to put into a loss",
+                where='setting "estimator" of KLInLoss',
+                mend="use k2 for the reverse KL or k3 for the forward KL; as a loss k1 moves nothing on average, "
+                "its place is the rewards (heedful.learning.kl)",
+            )
+
     def __call__(self, evaluation: Evaluation, rollouts: Rollouts) -> Tensor:
         """loss_BT; 0 where masked.
 

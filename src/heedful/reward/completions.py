@@ -16,7 +16,8 @@ from torch import Tensor
 from heedful.language import prompts as order
 from heedful.language.acting import PromptTokens
 from heedful.language.heads import ScalarModel
-from heedful.language.preferring import Encoded, Pair, by_prompt_and_length, encode_pairs
+from heedful.language.imitation import Example
+from heedful.language.preferring import Encoded, Pair, by_prompt_and_length, encode_pairs, unique
 from heedful.language.pretrained import fingerprint
 from heedful.language.tokens import pad
 from heedful.learning.fit import fit
@@ -38,12 +39,16 @@ def pair_scores(model: ScalarModel, pairs: Sequence[Pair]) -> tuple[Tensor, Tens
 
     Ouyang et al. 2022 (InstructGPT), section 3.5, put all pairs of a prompt into one batch element for this reason.
     """
-    rows: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
-    sides = [(tuple(pair.prompt), tuple(side)) for pair in pairs for side in (pair.a, pair.b)]
-    index = torch.tensor([rows.setdefault(side, len(rows)) for side in sides], device=model.device)
-    padded = pad([prompt for prompt, _ in rows], [side for _, side in rows], model.device)
-    scores_N2 = model.score(padded.ids_BS, padded.attend_mask_BS, padded.steps)[index].view(-1, 2)
+    scores_N2 = example_scores(model, [side for pair in pairs for side in pair.sides]).view(-1, 2)
     return scores_N2[:, 0], scores_N2[:, 1]
+
+
+def example_scores(model: ScalarModel, examples: Sequence[Example]) -> Tensor:
+    """scores_X of examples, with gradients; equal ones are forwarded once."""
+    rows, places = unique(examples)
+    padded = pad([row.prompt for row in rows], [row.completion for row in rows], model.device)
+    scores_R = model.score(padded.ids_BS, padded.attend_mask_BS, padded.steps)
+    return scores_R[torch.tensor(places, device=model.device)]
 
 
 def fit_reward(

@@ -15,7 +15,7 @@ sure; both have the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ from heedful.errors import Problem
 from heedful.language.heads import ScalarModel
 from heedful.language.imitation import Example
 from heedful.language.tokens import pad
-from heedful.rollouts import Rollouts
+from heedful.rollouts import Rollouts, Stats
 from heedful.seeds import generator
 
 
@@ -93,24 +93,38 @@ class Discriminator:
     def __call__(self, rollouts: Rollouts) -> Rollouts:
         """Look, learn, and attach `scores_B`; see `heedful.rollouts.Reward`."""
         people = self.human(rollouts, self.done)
-        with torch.no_grad():
-            human_B, own_B = self.classifier(people) > 0, self.classifier(rollouts) > 0
+        human_B, own_B = self._logits(people) > 0, self._logits(rollouts) > 0
         self.deceived = float(own_B.float().mean())
         self.accuracy = (float(human_B.float().mean()) + 1 - self.deceived) / 2
         if self.rounds is None or self.done < self.rounds:
             for _ in range(self.steps):
                 self._step(people, rollouts)
         self.done += 1
-        with torch.no_grad():
-            return rollouts.with_(scores_B=self.classifier(rollouts))
+        return self.look(rollouts)
+
+    def look(self, rollouts: Rollouts) -> Rollouts:
+        """Attach `scores_B` without learning from these rows: for completions that are not trained on."""
+        return rollouts.with_(scores_B=self._logits(rollouts))
+
+    def stats(self) -> Stats:
+        """What the newest round logs."""
+        return {"discriminator_accuracy": self.accuracy, "deceived": self.deceived}
+
+    @torch.no_grad()
+    def _logits(self, rollouts: Rollouts) -> Tensor:
+        return torch.cat([self.classifier(part) for part in self._parts(rollouts)])
+
+    def _parts(self, rows: Rollouts) -> Iterator[Rollouts]:
+        """As many rows at a time as fit into memory."""
+        index_B = torch.arange(len(rows), device=rows.mask_BT.device)
+        for index_m in torch.split(index_B, self.compute.micro_batch or len(rows)):
+            yield rows.rows(index_m)
 
     def _step(self, people: Rollouts, own: Rollouts) -> None:
         """One step of logistic regression, both sides weighted alike."""
         for rows, human in ((people, True), (own, False)):
-            index_B = torch.arange(len(rows), device=rows.mask_BT.device)
-            for index_m in torch.split(index_B, self.compute.micro_batch or len(rows)):
-                logits_m = self.classifier(rows.rows(index_m))
-                loss_sum, _ = logistic_loss(logits_m, human=human)
+            for part in self._parts(rows):
+                loss_sum, _ = logistic_loss(self.classifier(part), human=human)
                 self.compute.backward(loss_sum / len(rows))
         self.compute.step(2.0)
 

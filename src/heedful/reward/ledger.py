@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor
 
 from heedful.errors import Problem
-from heedful.rollouts import Collect, Reward, Rollouts
+from heedful.learning.algorithms.mixer import GIVEN
+from heedful.rollouts import Algorithm, Collect, Compute, Policy, Reward, Rollouts, Stats
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Costs:
     tokens_trained: int = 0
     """Completion tokens that went through training steps, each pass counted."""
     seconds: float = 0.0
-    """Of wall-clock time, all processes of a resumed run together."""
+    """Of wall-clock time, all processes of a resumed run together; what a crash threw away does not count."""
     peak_bytes: int = 0
     """Largest memory: of the device on CUDA, of the process otherwise."""
 
@@ -91,43 +93,116 @@ class Ledger:
         """Of all entries."""
         return sum(self.entries.values(), start=Costs())
 
-    def collecting(self, collect: Collect) -> Collect:
-        """The same `collect`, its time and its tokens booked under `collect`."""
+    def collecting(self, collect: Collect, entry: str = "collect") -> Collect:
+        """The same `collect`, its time and its tokens booked."""
 
         def counted(policy: Any, step: int) -> Rollouts:
-            with self.timed("collect"):
+            with self.timed(entry):
                 rollouts = collect(policy, step)
-            self.add("collect", Costs(tokens_written=int(rollouts.mask_BT.sum())))
+            given = int(rollouts.extras.get(GIVEN, torch.zeros(1)).sum())  # by somebody else, not sampled
+            self.add(entry, Costs(tokens_written=int(rollouts.mask_BT.sum()) - given))
             return rollouts
 
         return counted
 
-    def rewarding(self, reward: Reward) -> Reward:
-        """The same scorer, its time, calls and tokens booked under `reward`; put it below a cache, not around one."""
+    def rewarding(self, reward: Reward, entry: str = "reward") -> Reward:
+        """The same scorer, its time, calls and tokens booked; put it below a cache, not around one."""
 
         def counted(rollouts: Rollouts) -> Rollouts:
-            with self.timed("reward"):
+            with self.timed(entry):
                 scored = reward(rollouts)
-            self.add("reward", Costs(reward_calls=len(rollouts), tokens_scored=int(rollouts.mask_BT.sum())))
+            self.add(entry, Costs(reward_calls=len(rollouts), tokens_scored=int(rollouts.mask_BT.sum())))
             return scored
 
         return counted
 
-    def report(self, prices: Prices | None = None) -> dict[str, Any]:
-        """For a run's result: each entry, the total, and what it cost."""
-        found: dict[str, Any] = {name: _plain(costs) for name, costs in self.entries.items()}
-        found["total"] = _plain(self.total())
-        if prices is not None:
+    def updating(self, algorithm: Algorithm) -> Algorithm:
+        """The same algorithm, the time of its updates and the tokens of its passes booked under `update`."""
+        return _Booked(algorithm, self)
+
+    def report(self, prices: Prices) -> dict[str, Any]:
+        """For a run's result: each entry, the total and, where anything has a price, the money."""
+        found: dict[str, Any] = {name: asdict(costs) for name, costs in self.entries.items()}
+        found["total"] = asdict(self.total())
+        if prices != Prices():
             found["money"] = self.total().money(prices)
         return found
 
+    def sentence(self, prices: Prices) -> str:
+        """The total in words; with money where anything has a price."""
+        total = self.total()
+        known = f" ({total.cached:,} more were known)" if total.cached else ""
+        money = f", {total.money(prices):,.2f} in money" if prices != Prices() else ""
+        return (
+            f"It cost {total.reward_calls:,} scored completions{known}, {total.tokens_written:,} tokens written and "
+            f"{total.tokens_trained:,} trained on, {total.seconds:,.1f} seconds, {total.peak_bytes / 1e6:,.0f} MB of "
+            f"memory at most{money}."
+        )
+
     def state_dict(self) -> dict[str, dict[str, float]]:
         """Every entry."""
-        return {name: _plain(costs) for name, costs in self.entries.items()}
+        return {name: asdict(costs) for name, costs in self.entries.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Mapping[str, Any]]) -> None:
         """Go back to saved entries."""
         self.entries = {name: Costs(**costs) for name, costs in state_dict.items()}
+
+
+@dataclass(frozen=True)
+class _Booked:
+    """An algorithm whose updates a ledger writes down."""
+
+    algorithm: Algorithm
+    ledger: Ledger
+
+    def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """The algorithm's."""
+        return self.algorithm.credit(rollouts)
+
+    def update(
+        self,
+        policy: Policy,
+        compute: Compute,
+        rollouts: Rollouts,
+        advantages_BT: Tensor,
+        returns_BT: Tensor,
+        *,
+        seed: int,
+        learning_rate_scale: float = 1.0,
+    ) -> Stats:
+        """The algorithm's."""
+        passes: list[Tensor] = []
+        with self.ledger.timed("update"):
+            stats = self.algorithm.update(
+                _counted(policy, passes),
+                compute,
+                rollouts,
+                advantages_BT,
+                returns_BT,
+                seed=seed,
+                learning_rate_scale=learning_rate_scale,
+            )
+        self.ledger.add("update", Costs(tokens_trained=int(sum(passes))))
+        return stats
+
+
+def _counted(policy: Policy, passes: list[Tensor]) -> Policy:
+    """The same policy; the number of tokens of each pass with gradients is appended to `passes`."""
+
+    def counting(method: Callable[[Rollouts], Any]) -> Callable[[Rollouts], Any]:
+        def counted(rollouts: Rollouts) -> Any:
+            if torch.is_grad_enabled():
+                passes.append(rollouts.mask_BT.sum())
+            return method(rollouts)
+
+        return counted
+
+    twin: Any = copy.copy(policy)
+    for name in ("evaluate", "distributions"):
+        if hasattr(policy, name):
+            setattr(twin, name, counting(getattr(policy, name)))
+    counted: Policy = twin
+    return counted
 
 
 class CachedScorer:
@@ -199,7 +274,7 @@ def _scores(rollouts: Rollouts) -> Tensor:
         raise Problem(
             f"the scorer gave {found}, and a cache keeps one number for a completion",
             where="reward function",
-            mend="give one number for each completion, or score without the cache",
+            mend="give one number for each completion, or leave cache_scores off",
         )
     return rollouts.scores_B
 
@@ -214,7 +289,3 @@ def _read(path: Path) -> dict[str, float]:
         path.write_text(whole + "\n" if whole else "", encoding="utf-8")
     rows = [json.loads(line) for line in whole.split("\n") if line]
     return {row["key"]: float(row["score"]) for row in rows}
-
-
-def _plain(costs: Costs) -> dict[str, Any]:
-    return asdict(costs)

@@ -20,7 +20,8 @@ from heedful.files import write_atomically
 from heedful.language.acting import Acting
 from heedful.language.policy import LanguagePolicy
 from heedful.records import Prompt
-from heedful.rollouts import Reward, Stats
+from heedful.reward.ledger import Ledger
+from heedful.rollouts import Collect, Reward, Stats
 from heedful.seeds import seed_of
 
 BEST = "best.pt"
@@ -48,7 +49,7 @@ class Check:
     Args:
         policy: whose weights are kept.
         acting: writes completions of the check prompts, always with the same random numbers.
-        scorer: what the policy is trained against.
+        scorer: what the policy is trained against; it must not learn from what it is shown here.
         validator: a scorer that learned from other judgements, or None.
         folder: where the best weights are kept.
         every: steps between checks.
@@ -57,7 +58,7 @@ class Check:
     def __init__(
         self,
         policy: LanguagePolicy,
-        acting: Acting,
+        acting: Collect,
         scorer: Reward,
         validator: Reward | None,
         folder: Path,
@@ -109,6 +110,7 @@ def checked(
     acting: Acting,
     scorer: Reward,
     validator: Reward | None,
+    ledger: Ledger,
     folder: Path,
     every: int,
     seed: int,
@@ -118,6 +120,7 @@ def checked(
     Args:
         policy, scorer, validator, folder, every: see `Check`.
         acting: with all training prompts.
+        ledger: what checks write, and what the validator is asked, is booked there under `check`.
         seed: of the run; the checks' random numbers follow from it.
     """
     training, checks = kept_for_checks(acting.prompts) if every else (list(acting.prompts), [])
@@ -126,7 +129,9 @@ def checked(
     looking = replace(
         acting, prompts=checks, prompts_per_step=len(checks), completions_per_prompt=1, seed=seed_of(seed, "check")
     )
-    return replace(acting, prompts=training), Check(policy, looking, scorer, validator, folder, every)
+    written = ledger.collecting(looking, "check")
+    validated = None if validator is None else ledger.rewarding(validator, "check")
+    return replace(acting, prompts=training), Check(policy, written, scorer, validated, folder, every)
 
 
 def _mean(scores_B: Tensor | None) -> float:

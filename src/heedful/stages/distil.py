@@ -26,6 +26,7 @@ from heedful.stages.console import say, with_interval
 from heedful.stages.imitating import Imitation, descend
 from heedful.stages.project import Project
 from heedful.stages.versions import keep_policy, load_policy, start_computing, tune_for_run
+from heedful.stages.wording import read_words
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def run(config: Config, *, name: str = "") -> Model:
     project = Project.open(config.project)
     begin, new = project.policy_named(config.policy).id, project.next_id("policy")
     teacher_id = project.policy_named(config.teacher or config.policy).id
-    context = _read(config.context)
+    context = read_words(config.context, "the context", "write into it what the model should always be told")
     if not context and teacher_id == begin:
         raise Problem(
             "the teacher would be its own student: there is no context, and no other version",
@@ -144,20 +145,3 @@ def divergence(model: LanguageModel, teacher: LanguageModel, lessons: Sequence[L
         _, count, metrics = distillation_loss(model, teacher, [lesson])
         means.append(float(metrics["teacher_kl"][0]) / float(count))
     return mean_interval(means, clustering_of(None, list(range(len(means)))))
-
-
-def _read(path: str) -> str:
-    """The text of the context file.
-
-    Raises:
-        Problem: it cannot be read, or is empty.
-    """
-    if not path:
-        return ""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Problem("the context cannot be read", where=path, mend="name a text file in UTF-8") from error
-    if not text.strip():
-        raise Problem("the context is empty", where=path, mend="write into it what the model should always be told")
-    return text

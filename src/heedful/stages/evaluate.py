@@ -24,7 +24,7 @@ from heedful.stages.console import progress, say, with_interval
 from heedful.stages.judges import CROWD, Patience, answer
 from heedful.stages.measuring import Written, learned_scores, log_ratio, true_score
 from heedful.stages.project import Project
-from heedful.stages.rating import duel, standings, votes
+from heedful.stages.rating import duel, refusal, standings, votes
 from heedful.stages.versions import load_policy, start_computing
 
 MOST_REPEATS = 8
@@ -49,7 +49,7 @@ class Config:
     overlap: int = 1
     """How many annotators answer each comparison."""
     judges: str = "people"
-    """people (it waits for them), playground, or a scoring function as FILE.py:NAME."""
+    """people (it waits for them), playground, a language model as model:ID, or a scoring function as FILE.py:NAME."""
     crowd: int = CROWD
     """How many simulated people there are."""
     wait: bool = True
@@ -286,14 +286,15 @@ def _samples(prompts: Sequence[Prompt], measured: dict[str, Written], config: Co
 
 def _decide(project: Project, version: Model, result: dict[str, Any]) -> None:
     """Promote a candidate that people prefer beyond doubt to its parent; otherwise the parent stays."""
-    against = version.parent if version.parent in result["duels"] else next(iter(result["duels"]))
+    against = version.parent or ""
+    if against not in result["duels"]:
+        against = next(iter(result["duels"]))
     rate = result["duels"][against]["win_rate"]
     hacked = bool(result["verdict"].get("hacked"))
-    promoted = rate["low"] > 0.5 and not hacked
-    lineage.set_status(project.store, version.id, "promoted" if promoted else "rejected")
-    result["promoted"] = promoted
-    if promoted:
-        result["sentences"].append(f"Promoted: {version.id} is the current version now.")
-    else:
-        why = "the learned score rose while the true one fell" if hacked else "the lower bound is not above one half"
+    why = refusal(rate, against, hacked=hacked)
+    lineage.set_status(project.store, version.id, "rejected" if why else "promoted")
+    result["promoted"] = not why
+    if why:
         result["sentences"].append(f"Not promoted: {why}. {against} stays the current version.")
+    else:
+        result["sentences"].append(f"Promoted: {version.id} is the current version now.")

@@ -2,59 +2,49 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from heedful.compute.devices import choose_device
-from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
 from heedful.language.acting import Acting, PromptTokens
 from heedful.language.engines.local import LocalSampler
 from heedful.language.guided import Guide, GuidedActing
 from heedful.language.heads import ScalarModel
 from heedful.language.policy import LanguagePolicy
-from heedful.language.pretrained import LanguageModel, fingerprint
+from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning
-from heedful.learning.algorithms import NLPO, Algorithms
-from heedful.learning.improve import improve
+from heedful.learning.algorithms import MIXER, NLPO, Algorithms, AnyAlgorithm
 from heedful.learning.monitors import Limits, Watch
-from heedful.learning.schedules import schedule
-from heedful.records import Model
+from heedful.learning.updates import begins_with_a_whole_pass
+from heedful.records import Demonstration, Model, Prompt
 from heedful.reward.credit import Credit
+from heedful.reward.discriminator import Discriminator
+from heedful.reward.ledger import Ledger, Prices
 from heedful.reward.rules import source_hash
 from heedful.reward.shaping import Shaping
-from heedful.rollouts import Algorithm, Collect, Stateful, Stats
+from heedful.rollouts import Collect, Reward, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages import scoring
-from heedful.stages.checking import Check, checked
-from heedful.stages.console import progress, say
+from heedful.stages.checking import checked
+from heedful.stages.console import say
+from heedful.stages.demonstrated import training_answers
+from heedful.stages.discriminating import Discriminating, discriminator, untrained
+from heedful.stages.improving import Parts, compute_of, critic_of, go_through, say_how_it_ended, tune_all
 from heedful.stages.leash import Leash
+from heedful.stages.mixing import answered, mixed
 from heedful.stages.project import Project
 from heedful.stages.regularising import Regularisers, regularised
-from heedful.stages.versions import (
-    automatic_rate,
-    keep_policy,
-    load_policy,
-    load_reward,
-    share_what_is_frozen,
-    start_computing,
-    tune_for_run,
-)
-
-POLICY_RATE = 0.15
-CRITIC_RATE = 0.5
-"""Factors of the automatic learning rates, see `heedful.stages.versions.automatic_rate`."""
+from heedful.stages.versions import keep_policy, load_policy, load_reward, start_computing
 
 
 @dataclass(frozen=True)
 class Config:
-    """Improve a policy against a reward model or a Python function, held near a reference by a KL penalty."""
+    """Improve a policy against a reward model, a Python function or a discriminator, under a KL leash."""
 
     project: Path
     """The project's folder."""
@@ -66,6 +56,12 @@ class Config:
     """The reward model to improve against."""
     reward_function: str = ""
     """Instead of a reward model: a Python function as FILE.py:NAME, called with (prompts, completions)."""
+    adversarial: bool = False
+    """Instead of both: a discriminator between the demonstrations and the policy's samples, refitted every step."""
+    discriminator: Discriminating = field(default_factory=Discriminating)
+    cache_scores: bool = False
+    """Keep scores in the project and never ask for one twice: for functions that are slow or cost money."""
+    prices: Prices = field(default_factory=Prices)
     algorithm: str = "ppo"
     """How advantages are found and used; docs/learning.md says which one when."""
     algorithms: Algorithms = field(default_factory=Algorithms)
@@ -116,184 +112,181 @@ def run(config: Config, *, name: str = "") -> Model:
         Problem: there is no reward, the function misbehaves, or training breaks down.
     """
     project = Project.open(config.project)
-    begin, new = project.policy_named(config.policy).id, project.next_id("policy")
-    reward = config.reward_function or scoring.newest_reward(project, config.reward)
-    facts = {"policy": begin, "version": new, "reward": reward, "reference": project.policy_named(config.reference).id}
-    facts["function"] = source_hash(config.reward_function)
+    facts: dict[str, Any] = {
+        "policy": project.policy_named(config.policy).id,
+        "version": project.next_id("policy"),
+        "reward": _reward(project, config),
+        "reference": project.policy_named(config.reference).id,
+        "function": source_hash(config.reward_function),
+    }
     current = project.begin("improve", config, name=name, restart=config.restart, **facts)
     facts = current.record["inputs"]
-    if facts["function"] != source_hash(config.reward_function) and not current.finished:
+    if current.finished:
+        return project.model(facts["version"])
+    if facts["function"] != source_hash(config.reward_function):
         raise Problem(
             "the reward function has changed since this run began",
             where=config.reward_function,
             mend="put it back as it was, or add --restart to begin anew",
         )
-    if current.finished:
-        return project.model(facts["version"])
     device = choose_device(config.device)
     model = load_policy(project, project.model(facts["policy"]), device)
     reference = load_policy(project, project.model(facts["reference"]), device).frozen_copy()
     start_computing(current, model, config.device, config.threads)
-    judge = None if config.reward_function else load_reward(project, project.model(facts["reward"]), device)
-    stats = _train(project, config, current, model, reference, judge)
+    learned = bool(facts["reward"]) and not config.reward_function
+    judge = load_reward(project, project.model(facts["reward"]), device) if learned else None
+    parts = _parts(_Given(project, config, current, model, reference, judge))
+    stats = _train(config, current, model, parts)
+    seen = None if judge is None else project.model(facts["reward"]).snapshot
     record = Model(
         facts["version"],
         "policy",
         f"policies/{facts['version']}",
         parent=facts["policy"],
-        reward=facts["reward"],
-        snapshot=None if judge is None else project.model(facts["reward"]).snapshot,
+        reward=facts["reward"] or None,
+        snapshot=next(iter(current.record["snapshots"]), seen),
         run=current.folder.name,
         config={"algorithm": config.algorithm, "seed": config.seed, "steps": config.steps},
         status="candidate",
     )
     keep_policy(project, model, record)
-    stopped = current.record.get("stopped")
-    if stopped:
-        say(f"Stopped after {stopped['step'] + 1} steps: {stopped['reason']}.")
-    if back := current.record.get("rolled_back"):
-        say(f"Went back to the best check, after {back['step'] + 1} steps (score {back['score']:+.2f}).")
-    else:
-        say(f"{record.id}: KL {stats['kl']:.2f} nats from {facts['reference']}, score {stats['score']:+.2f}.")
-    current.finish({"version": record.id, "last": stats, "stopped": stopped})
+    say_how_it_ended(current, record.id, stats)
+    say(parts.ledger.sentence(config.prices))
+    stopped, costs = current.record.get("stopped"), parts.ledger.report(config.prices)
+    current.finish({"version": record.id, "last": stats, "stopped": stopped, "costs": costs})
     return record
 
 
+def _reward(project: Project, config: Config) -> str:
+    """What is improved against, by name; empty where a discriminator begins from the policy."""
+    if not config.adversarial:
+        return config.reward_function or scoring.newest_reward(project, config.reward)
+    for setting in ("reward_function", "cache_scores"):
+        if getattr(config, setting):
+            raise Problem(
+                f"an adversarial reward changes with every step, and goes together with no {setting}",
+                where='setting "adversarial"',
+                mend="leave one of the two off",
+            )
+    return "" if config.discriminator.begin == "policy" else scoring.newest_reward(project, config.reward)
+
+
 @dataclass(frozen=True)
-class _Parts:
-    """What a run of `improve` is made of."""
+class _Given:
+    """What a run begins with."""
 
-    policy: LanguagePolicy
-    collect: Collect
-    shaping: Shaping
-    algorithm: Algorithm
-    critic: ScalarModel | None
-    watch: Watch
-    check: Check | None
-    guide: Guide | None
-
-    def state(self, model: LanguageModel) -> dict[str, Stateful]:
-        """Everything that changes, by name."""
-        parts: dict[str, Stateful | None] = {"policy": model, "shaping": self.shaping, "critic": self.critic}
-        parts |= {"watch": self.watch, "check": self.check, "mask": self.guide}
-        return {name: part for name, part in parts.items() if part is not None}
+    project: Project
+    config: Config
+    current: Run
+    model: LanguageModel
+    reference: LanguageModel
+    judge: ScalarModel | None
 
 
-def _parts(
-    project: Project,
-    config: Config,
-    current: Run,
-    model: LanguageModel,
-    reference: LanguageModel,
-    judge: ScalarModel | None,
-) -> _Parts:
-    chosen = config.algorithms.named(config.algorithm)
-    critic = _critic(config, model, judge) if chosen.needs_critic else None
-    by_text = bool(config.sampling.stop)
-    named, world = config.reward_function, bool(config.world)
-    scorer = scoring.scorer(judge, named, model, config.credit, by_text=by_text, gold=world)
-    validator = scoring.validator(project, config.validator, model, by_text=by_text)
-    _tune(config, current, model, critic, [reference, judge])
-    masked = chosen if isinstance(chosen, NLPO) else None
-    guide = Guide(model, masked.rule(model.stop_ids)) if masked else None
+def _parts(given: _Given) -> Parts:
+    config, model, run = given.config, given.model, given.current
+    chosen, ledger = config.algorithms.named(config.algorithm), Ledger()
+    critic = critic_of(model, given.judge if config.critic == "reward" else None) if chosen.needs_critic else None
+    refitted, scorer, looking = _scorers(given, critic, ledger)
+    guide = Guide(model, chosen.rule(model.stop_ids)) if isinstance(chosen, NLPO) else None
     writer = model if guide is None else guide.guided()
     policy = LanguagePolicy(writer, temperature=config.sampling.temperature, critic=critic)
-    acting = _acting(project, config, current, writer, reference)
-    acting, check = checked(policy, acting, scorer, validator, current.folder, config.check_every, config.seed)
-    return _Parts(
+    prompts: Sequence[Prompt] = given.project.prompts("train", run)
+    answers: Sequence[Demonstration] = ()
+    if isinstance(chosen, MIXER):
+        prompts, answers = answered(given.project, run)
+    validator = scoring.validator(given.project, config.validator, model, by_text=bool(config.sampling.stop))
+    every = 0 if refitted is not None and validator is None else config.check_every
+    acting = _acting(given, chosen, writer, prompts)
+    acting, check = checked(policy, acting, looking, validator, ledger, run.folder, every, config.seed)
+    collect: Collect = acting
+    if isinstance(chosen, NLPO) and guide is not None:
+        collect = GuidedActing(acting, guide, chosen.refresh_due)
+    elif isinstance(chosen, MIXER):
+        collect = mixed(acting, chosen, answers, model, steps=config.steps)
+    return Parts(
         policy,
-        GuidedActing(acting, guide, masked.refresh_due) if guide and masked else acting,
+        collect,
         Shaping(scorer, config.leash.controller(), missing_stop_penalty=config.missing_stop_penalty),
-        regularised(chosen, config.regularisers, project, model),
-        critic,
-        Watch(config.monitors),
+        regularised(chosen, config.regularisers, given.project, run, model),
+        Watch(config.monitors if refitted is None else replace(config.monitors, held_out=0.0)),
         check,
         guide,
+        refitted,
+        ledger,
     )
 
 
-def _train(
-    project: Project,
-    config: Config,
-    current: Run,
-    model: LanguageModel,
-    reference: LanguageModel,
-    judge: ScalarModel | None,
-) -> Stats:
-    parts = _parts(project, config, current, model, reference, judge)
-    check = parts.check
-    label = f"{config.algorithm.upper()} improves {current.record['inputs']['policy']}"
-    with progress(label, config.steps, done=current.resume()[0]) as advance:
+def _scorers(given: _Given, critic: ScalarModel | None, ledger: Ledger) -> tuple[Discriminator | None, Reward, Reward]:
+    """(the discriminator where the reward is adversarial, the scorer of training, that of checks).
 
-        def on_step(step: int, stats: Stats) -> Stats:
-            advance(metrics={key: stats[key] for key in ("score", "kl", "length")})
-            return check(step) if check is not None else {}
+    All models are tuned here. A discriminator learns from what it scores in training, and only looks at what it scores
+    in checks.
+    """
+    config, model, judge, run = given.config, given.model, given.judge, given.current
+    trained: dict[str, LanguageModel | ScalarModel | None] = {"policy": model, "critic": critic}
+    cache = scoring.cache_of(given.project, run.record["inputs"]["reward"]) if config.cache_scores else None
 
-        stats = improve(
-            parts.policy,
-            parts.collect,
-            parts.shaping,
-            parts.algorithm,
-            _compute(config, model, parts.critic),
-            current,
-            steps=config.steps,
-            seed=config.seed,
-            state=parts.state(model),
-            schedule=schedule("linear", config.steps),
-            checkpoint_every=config.checkpoint_every,
-            on_step=on_step,
-            stop=parts.watch.stop,
-        )
-    current.note(alarms=[dataclasses.asdict(alarm) for alarm in parts.watch.alarms])
-    if current.record.get("stopped") and check is not None and check.best is not None:
-        check.go_back()
-        current.note(rolled_back={"step": check.step, "score": check.best})
-    return stats
+    def scorer(found: Reward) -> Reward:
+        return scoring.scorer(found, model, config.credit, ledger, cache, gold=bool(config.world))
+
+    if not config.adversarial:
+        found = scoring.bare(judge, config.reward_function, model, by_text=bool(config.sampling.stop))
+        tune_all(run, trained, [given.reference, judge], config.tuning, seed=config.seed)
+        scored = scorer(found)
+        return None, scored, scored
+    head = untrained(config.discriminator, model, judge)
+    tune_all(run, trained | {"discriminator": head}, [given.reference], config.tuning, seed=config.seed)
+    refitted = discriminator(
+        config.discriminator,
+        head,
+        model,
+        training_answers(given.project, run, "adversarial feedback"),
+        config.sampling,
+        config.tuning,
+        micro_batch=config.micro_batch,
+        seed=config.seed,
+    )
+    return refitted, scorer(refitted), scorer(refitted.look)
 
 
-def _tune(
-    config: Config,
-    current: Run,
-    model: LanguageModel,
-    critic: ScalarModel | None,
-    others: Sequence[LanguageModel | ScalarModel | None],
-) -> None:
-    """Choose what is trained of the policy and the critic; `others` share what stays frozen."""
-    models = {"policy": model} | ({"critic": critic} if critic is not None else {})
-    tune_for_run(current, models, config.tuning, seed=config.seed)
-    share_what_is_frozen(list(models.values()), others)
+def _acting(given: _Given, chosen: AnyAlgorithm, writer: LanguageModel, prompts: Sequence[Prompt]) -> Acting:
+    """Prompts to completions.
 
-
-def _compute(config: Config, model: LanguageModel, critic: ScalarModel | None) -> LocalCompute:
-    """The optimiser of the policy and, where there is one, the critic, each with its own learning rate."""
-    compute = LocalCompute(model.device, micro_batch=config.micro_batch)
-    rates = [
-        (model.parameters(), config.learning_rate or automatic_rate(model.parameters(), POLICY_RATE, config.tuning))
-    ]
-    if critic is not None:
-        rate = config.critic_learning_rate or automatic_rate(critic.parameters(), CRITIC_RATE, config.tuning)
-        rates.append((critic.parameters(), rate))
-    compute.prepare(rates)
-    return compute
-
-
-def _acting(project: Project, config: Config, current: Run, model: LanguageModel, reference: LanguageModel) -> Acting:
-    """Training prompts to completions."""
+    The sampler's log-probabilities may stand in for the trainer's until the update, save under NLPO's mask, and save
+    for MIXER, whose given tokens have none.
+    """
+    config = given.config
     return Acting(
-        prompts=project.prompts("train", current),
-        sampler=LocalSampler(model, config.prompts_per_step * config.completions_per_prompt),
+        prompts=prompts,
+        sampler=LocalSampler(writer, config.prompts_per_step * config.completions_per_prompt),
         sampling=config.sampling,
-        tokens=PromptTokens(model),
-        reference=reference,
+        tokens=PromptTokens(writer),
+        reference=given.reference,
         prompts_per_step=config.prompts_per_step,
         completions_per_prompt=config.completions_per_prompt,
         seed=seed_of(config.seed, "improve"),
         micro_batch=config.micro_batch,
+        provisional=not isinstance(chosen, NLPO | MIXER) and begins_with_a_whole_pass(chosen),
     )
 
 
-def _critic(config: Config, model: LanguageModel, judge: ScalarModel | None) -> ScalarModel:
-    """The value network, on a trunk of its own (Huang et al. 2024: from the reward model)."""
-    if judge is None or config.critic == "policy" or fingerprint(judge.tokenizer) != fingerprint(model.tokenizer):
-        return ScalarModel(model, zero=True)
-    return copy.deepcopy(judge)
+def _train(config: Config, current: Run, model: LanguageModel, parts: Parts) -> Stats:
+    compute = compute_of(
+        model,
+        parts.policy.critic,
+        config.tuning,
+        micro_batch=config.micro_batch,
+        policy_rate=config.learning_rate,
+        critic_rate=config.critic_learning_rate,
+    )
+    return go_through(
+        parts,
+        model,
+        compute,
+        current,
+        steps=config.steps,
+        seed=config.seed,
+        checkpoint_every=config.checkpoint_every,
+        label=f"{config.algorithm.upper()} improves {current.record['inputs']['policy']}",
+    )

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from heedful.errors import Problem
-from heedful.seeds import seed_of
-from heedful.settings import FILE, load
 from heedful.stages import collect, evaluate, improve, report, reward
 from heedful.stages.console import heading, say
 from heedful.stages.judges import CROWD, Patience, Waiting, answer
 from heedful.stages.project import Project
+from heedful.stages.rounds import settings_of_round
 
 C = TypeVar("C")
 
@@ -31,7 +30,8 @@ class Config:
     rounds: int = 2
     """How many rounds in all; a repeated command with more of them goes on."""
     judges: str = "people"
-    """Who answers: people (it waits for them), playground, or a scoring function as FILE.py:NAME."""
+    """Who answers: people (it waits for them), playground, a language model as model:ID, or a scoring function as
+    FILE.py:NAME."""
     reward_function: str = ""
     """Improve against a Python function (FILE.py:NAME) instead of people's judgements; it then also rates."""
     questions: int = 0
@@ -127,7 +127,5 @@ def _evaluating(project: Project, config: Config, number: int) -> evaluate.Confi
 
 def _settings(project: Project, config: Config, kind: type[C], section: str, number: int) -> C:
     """A stage's settings from the project's file, with the seed of the round."""
-    found: Any = load(kind, project.folder / FILE, section, project=config.project)
-    seed = seed_of(config.seed, "round", number) % 2**31
-    settled: C = replace(found, seed=seed, device=config.device, threads=config.threads, restart=config.restart)
-    return settled
+    given = {"device": config.device, "threads": config.threads, "restart": config.restart}
+    return settings_of_round(project, kind, section, config.seed, number, **given)

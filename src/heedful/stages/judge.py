@@ -1,10 +1,10 @@
-"""`heedful judge`: answer the waiting questions in the terminal, or let a simulated crowd or a function do it."""
+"""`heedful judge`: answer the waiting questions in the terminal, or let a crowd, a model or a function do it."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from heedful.feedback.campaigns import Assignment, release
 from heedful.feedback.steering import desk, guidelines
 from heedful.records import Annotator, Judgement
 from heedful.stages.console import console, heading, say
-from heedful.stages.judges import answer
+from heedful.stages.judges import MODEL, Judging, answer, by_model
 from heedful.stages.project import Project
 
 KEYS = {
@@ -38,11 +38,15 @@ class Config:
     annotator: str = ""
     """Your name: the questions come one after the other, here in the terminal."""
     by: str = ""
-    """Instead of a person: `playground` (simulated people), or a scoring function as FILE.py:NAME."""
+    """Instead of a person: `playground` (simulated people), a language model as model:ID (a version of the project, a
+    folder or a hub id), or a scoring function as FILE.py:NAME."""
     campaign: str = ""
     """Only the questions filed under this name."""
     seed: int = 0
     """Of display orders and of simulated people."""
+    judging: Judging = field(default_factory=Judging)
+    device: str = "auto"
+    """Of a model: cpu, cuda, or auto."""
 
 
 def run(config: Config) -> int:
@@ -62,6 +66,8 @@ def run(config: Config) -> int:
         raise Problem("no questions wait", where=str(config.project), mend="make some with `heedful collect`")
     if config.annotator:
         return _ask(project, config)
+    if config.by.startswith(MODEL):
+        return by_model(project, chosen, config.by, config.judging, config.device)
     before = len(project.store.judgements())
     for campaign in chosen:
         purposes = {question.purpose for question in project.store.questions(campaign)}

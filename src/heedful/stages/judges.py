@@ -1,4 +1,4 @@
-"""Who answers questions: people (then we wait), simulated people of the playground, or a scoring function.
+"""Who answers questions: people (then we wait), simulated people of the playground, a scoring function, or a model.
 
 Of people a batch of judgements is asked for: so many at least, so many at most, within so much time. Nobody is held
 up by the last of them: what has come in can be used at any time, and from the minimum on we go on.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -36,6 +36,10 @@ CROWD = 40
 """Simulated people of the playground, for training and for examining each."""
 
 
+MODEL = "model:"
+"""Begins the name of a language model as judge: a version of the project, a folder, or a hub id stands behind it."""
+
+
 class Waiting(Problem):
     """People have not answered everything yet, and nobody wants to wait."""
 
@@ -48,6 +52,22 @@ class Patience:
     """The share of the wanted judgements with which it goes on; those that come later are not lost."""
     hours: float = 0.0
     """After so many hours it goes on with what has come, and asks no more; 0: it waits for as long as it takes."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a language model is asked which of two answers is better."""
+
+    question: str = ""
+    """A text file with {prompt}, {a} and {b} in it; empty: words that fit most models, and others for chat models."""
+    options: tuple[str, ...] = ()
+    """How the model would name the first and the second; empty: 1 and 2."""
+    chat: Literal["auto", "yes", "no"] = "auto"
+    """Ask as a user's turn of a conversation; auto: if the model has a template for conversations."""
+    rows: int = 32
+    """Comparisons judged at once; they are stored together, before the next ones are asked."""
+    skip_overlong: bool = False
+    """Leave out comparisons that do not fit into the judge's context, instead of stopping."""
 
 
 def answer(
@@ -64,7 +84,7 @@ def answer(
     """Have the questions of a campaign answered.
 
     Args:
-        judges: `people`, `playground`, or a scoring function as `FILE.py:NAME`.
+        judges: `people`, `playground`, a language model as `model:ID`, or a scoring function as `FILE.py:NAME`.
         purpose: in the playground, training questions go to the crowd with its bad apples, evaluation questions
             to held-out sincere people who gave no training judgement.
         seed: of the simulated people and their noise.
@@ -81,10 +101,23 @@ def answer(
     elif judges == "playground":
         people = training_people(crowd, seed) if purpose == "train" else gold_people(crowd, seed)
         _simulate(project, campaign, people, seed)
+    elif judges.startswith(MODEL):
+        by_model(project, [campaign], judges, Judging())
     elif ":" in judges:
         _by_function(project, campaign, judges)
     else:
-        raise Problem(f"there are no judges called {judges!r}", mend="use people, playground, or FILE.py:NAME")
+        raise Problem(f"there are no judges called {judges!r}", mend="use people, playground, model:ID or FILE.py:NAME")
+
+
+def by_model(project: Project, campaigns: Sequence[str], judge: str, judging: Judging, device: str = "auto") -> int:
+    """Let a language model (`model:ID`) answer the comparisons of some campaigns; returns how many it answered.
+
+    Raises:
+        Problem: there is no such model, there are no comparisons, or one does not fit into the model's context.
+    """
+    from heedful.stages.model_judging import judge_campaigns
+
+    return judge_campaigns(project, campaigns, judge.removeprefix(MODEL), judging, device)
 
 
 def _wait(project: Project, campaign: str, patience: Patience, *, wait: bool) -> None:

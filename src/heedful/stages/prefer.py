@@ -43,6 +43,8 @@ class Config:
     """The version that the policy is held near (dpo, ipo, kto); the one it begins from when left out."""
     voices: Voices = "any"
     """Whose answers: people, models, both; any stops where both answered."""
+    campaigns: tuple[str, ...] = ()
+    """Only answers to questions filed under these names; all when left out."""
     demonstrations: bool = False
     """Also pair each demonstration with the policy's own sample; spin always does, and learns from nothing else."""
     unpair: bool = True
@@ -78,6 +80,7 @@ class Config:
             labels=kto,
             demonstrations=spin or (self.demonstrations and not kto),
             voices=self.voices,
+            campaigns=self.campaigns,
             bad_flags=self.bad_flags,
         )
 

@@ -39,6 +39,8 @@ class Wanted:
     demonstrations: bool
     """Texts to imitate."""
     voices: Voices = "any"
+    campaigns: tuple[str, ...] = ()
+    """Only answers to questions filed under these names; all when empty."""
     bad_flags: tuple[str, ...] = ()
     """Flags that make a completion a bad one."""
 
@@ -80,7 +82,7 @@ def gather(
     if run.record["snapshots"]:
         frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
         return _divided(project, run, _read(project.store, wanted, frozen.judgement_ids), by, held_out, seed)
-    found = _read(project.store, wanted, _of_voices(project.store, wanted))
+    found = _read(project.store, wanted, of_voices(project.store, wanted.voices, wanted.campaigns))
     if not len(found):
         raise Problem(
             f"there is nothing to learn from: this needs {_needed(wanted)}",
@@ -177,17 +179,19 @@ def _asks(item: Prompted) -> bool:
     return bool(item.prompt.text or item.prompt.messages)
 
 
-def _of_voices(store: Store, wanted: Wanted) -> set[str]:
-    """Ids of the judgements that hold and that the wanted voices gave.
+def of_voices(store: Store, voices: Voices, campaigns: Sequence[str] = ()) -> set[str]:
+    """Ids of the judgements that hold and that the wanted voices gave, to questions of these campaigns or to all.
 
     Raises:
         Problem: people and models both answered, and nobody has said whose answers are meant.
     """
     models = {person.id for person in store.annotators() if person.kind == "model"}
-    held = {judgement.id: judgement.annotator_id for judgement in store.judgements(purpose="train")}
+    held = {
+        judgement.id: judgement.annotator_id for judgement in store.judgements(list(campaigns) or None, purpose="train")
+    }
     by_models = {id_ for id_, who in held.items() if who in models}
     by_people = held.keys() - by_models
-    match wanted.voices:
+    match voices:
         case "people":
             return set(by_people)
         case "models":

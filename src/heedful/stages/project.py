@@ -5,6 +5,7 @@ PROJECT/
   heedful.db      the store (SQLite), unless [project] database names another
   policies/v0 ... Hugging Face folders, one per version
   rewards/r1 ...  reward models
+  scores/         what scorers said, where `improve` keeps it (cache_scores)
   runs/           one folder per run
   report.html     the newest report
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,6 +89,24 @@ def duel(all_votes: Sequence[Vote], version: str, opponent: str) -> dict[str, An
         ),
         "by_split": {split: _rate([vote for vote in between if vote.split == split]) for split in splits},
     }
+
+
+def refusal(win_rate: Mapping[str, Any], against: str, *, hacked: bool) -> str:
+    """Why a candidate is not promoted, in words; empty: it is.
+
+    Args:
+        win_rate: its win rate against the version `against`, with the bounds `low` and `high` of an interval.
+        against: the version that it would take the place of.
+        hacked: the learned score rose while the true one fell.
+    """
+    if win_rate["high"] < 0.5:
+        return (
+            f"people prefer {against} beyond doubt. Training made it worse, as a score with its sign turned round "
+            "would: look whether more is better in the judgements or the function that it was trained on"
+        )
+    if hacked:
+        return "the learned score rose while the true one fell"
+    return "" if win_rate["low"] > 0.5 else "the lower bound is not above one half"
 
 
 def standings(all_votes: Sequence[Vote], anchor: str) -> list[dict[str, Any]]:

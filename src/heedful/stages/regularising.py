@@ -8,13 +8,14 @@ from functools import partial
 from typing import Literal
 
 from heedful.errors import Problem
-from heedful.feedback.views import demonstrations
 from heedful.language.imitation import Example, by_length, examples_of_demonstrations, imitation_loss
 from heedful.language.pretrained import LanguageModel
 from heedful.learning.pretraining import Pretraining
 from heedful.learning.regularisers import KLInLoss, Regularised
 from heedful.rollouts import Algorithm
+from heedful.runs import Run
 from heedful.seeds import generator
+from heedful.stages.demonstrated import training_demonstrations
 from heedful.stages.project import Project
 
 
@@ -32,21 +33,25 @@ class Regularisers:
     """Texts per optimiser step."""
 
 
-def regularised(algorithm: Algorithm, settings: Regularisers, project: Project, model: LanguageModel) -> Algorithm:
+def regularised(
+    algorithm: Algorithm, settings: Regularisers, project: Project, run: Run, model: LanguageModel
+) -> Algorithm:
     """The algorithm with what the settings ask for; itself where they ask for nothing.
 
     Raises:
         Problem: the algorithm does not descend a loss (trpo), or there is no text to mix in.
     """
     terms = (KLInLoss(settings.kl_in_loss, settings.kl_estimator),) if settings.kl_in_loss else ()
-    pretraining = _pretraining(settings, project, model) if settings.pretraining else None
+    pretraining = _pretraining(settings, project, run, model) if settings.pretraining else None
     if not terms and pretraining is None:
         return algorithm
     return Regularised(algorithm, terms, pretraining)  # type: ignore[arg-type]  # it looks for itself, and says so
 
 
-def _pretraining(settings: Regularisers, project: Project, model: LanguageModel) -> Pretraining[list[Example]]:
-    texts = demonstrations(project.store)
+def _pretraining(
+    settings: Regularisers, project: Project, run: Run, model: LanguageModel
+) -> Pretraining[list[Example]]:
+    texts = training_demonstrations(project, run)
     if not texts:
         raise Problem(
             "there is no text to mix in",

@@ -27,8 +27,10 @@ from heedful.language.acting import write_completions
 from heedful.language.chat import encode_completion, encode_prompt
 from heedful.language.engines.local import LocalSampler
 from heedful.language.imitation import Example
+from heedful.language.lora import merged
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
+from heedful.language.tuning import Tuning
 from heedful.records import Completion, Model, Prompt
 from heedful.reward.rules import source_hash
 from heedful.runs import Run
@@ -38,7 +40,7 @@ from heedful.stages.imitating import Imitation, imitate
 from heedful.stages.measuring import learned_scores, true_score
 from heedful.stages.project import Project
 from heedful.stages.scoring import newest_reward
-from heedful.stages.versions import keep_policy, load_policy, start_computing
+from heedful.stages.versions import keep_policy, load_policy, start_computing, tune_for_run
 
 Scores = NDArray[np.float64]
 
@@ -70,6 +72,7 @@ class Config:
     """Taken from the score of completions that reach the length limit."""
     sampling: Sampling = field(default_factory=Sampling)
     imitation: Imitation = field(default_factory=lambda: Imitation(learning_rate=3e-4))
+    tuning: Tuning = field(default_factory=Tuning)
     rows: int = 64
     """Completions written at once."""
     world: Literal["", "playground"] = ""
@@ -123,6 +126,7 @@ def run(config: Config, *, name: str = "") -> Model:
         )
     model = load_policy(project, project.model(facts["policy"]), choose_device(config.device))
     start_computing(current, model, config.device, config.threads)
+    tune_for_run(current, {"policy": model}, config.tuning, seed=config.seed)
     prompts = {prompt.id: prompt for prompt in project.prompts("train", current)}
     if not (current.folder / SAMPLES).is_file():
         _sample(project, config, current, model, list(prompts.values()))
@@ -156,7 +160,7 @@ def _sample(project: Project, config: Config, current: Run, model: LanguageModel
     seed = seed_of(config.seed, "reject", facts["version"])
     prompts = order.batch(known, 0, min(config.prompts, len(known)), seed)
     repeated = [prompt for prompt in prompts for _ in range(each)]
-    with progress(f"{facts['policy']} writes", len(repeated)) as advance:
+    with progress(f"{facts['policy']} writes", len(repeated)) as advance, merged(model.module):
         written = write_completions(
             model,
             LocalSampler(model, config.rows),

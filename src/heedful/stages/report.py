@@ -34,6 +34,7 @@ from heedful.files import write_text
 from heedful.records import Model
 from heedful.stages.console import say
 from heedful.stages.history import Past, closing_rows, finished_runs, interval
+from heedful.stages.outcomes import SENTENCES, costs, outcome
 from heedful.stages.project import Project
 from heedful.stages.training_curves import training
 
@@ -85,11 +86,17 @@ def compose(project: Project, past: Sequence[Past]) -> Report:
         sections.append(_scores(evaluations, [item for item in past if item.stage == "improve"]))
     improving = [item for item in past if item.stage == "improve"]
     if improving:
-        sections.append(Section("Training curves", [block for item in improving for block in training(item)]))
+        blocks = [block for item in improving for block in (*training(item), *costs(item))]
+        sections.append(Section("Training curves", blocks))
+    learnt = [block for item in past for block in outcome(project, item)]
+    if learnt:
+        sections.append(Section("Learning from examples, preferences and logs", learnt))
     if rewards:
         sections.append(_rewards(rewards))
     if evaluations and evaluations[-1].result["samples"]:
         sections.append(Section("Samples side by side", _samples(evaluations[-1])))
+    others = [item for item in past if item.stage not in (*SENTENCES, "improve")]
+    sections.append(Section("What the other runs cost", [block for item in others for block in costs(item)]))
     sections.append(_provenance(project, past))
     tone, summary = _summary(project, evaluations)
     return Report(

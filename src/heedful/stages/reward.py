@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -16,7 +16,7 @@ from heedful.evaluation.accuracy import PairAccuracy, pair_accuracy
 from heedful.evaluation.calibration import Calibration, calibration
 from heedful.feedback import lineage
 from heedful.feedback.splits import split
-from heedful.feedback.views import comparisons
+from heedful.feedback.views import comparisons, picks
 from heedful.language import prompts as order
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
@@ -28,9 +28,11 @@ from heedful.language.tuning import Tuning
 from heedful.learning.schedules import schedule
 from heedful.records import Comparison, Model
 from heedful.reward.completions import encode, fit_reward, held_out_scores, score_completions, steps_of
+from heedful.reward.picking import Choice, encode_choices, fit_choices
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import progress, say, with_interval
+from heedful.stages.preferences import Voices, of_voices
 from heedful.stages.project import Project
 from heedful.stages.versions import automatic_rate, keep_reward, load_policy, start_computing, tune_for_run
 
@@ -61,6 +63,10 @@ class Config:
     """0 chooses by the model's size."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
+    learn: Literal["pairs", "best"] = "pairs"
+    """From rankings and choices among several: every pair of them, or only which one is the best."""
+    voices: Voices = "any"
+    """Whose answers: people, models, both; any stops where both answered."""
     noise_floor: float = 0.0
     """Chance that an answer is a coin toss."""
     margins: bool = False
@@ -89,9 +95,12 @@ def run(config: Config, *, name: str = "") -> Model:
     """Train on a snapshot of the judgements, report held-out accuracy beside the prefer-longer baseline, save.
 
     Raises:
-        Problem: there are no judgements yet, none to hold out, or a comparison does not fit the model.
+        Problem: there are no judgements yet, none to hold out, people's and models' would be mixed unasked, or a
+            comparison does not fit the model.
     """
     project = Project.open(config.project)
+    if config.learn == "best" and (config.noise_floor or config.margins):
+        raise Problem("noise_floor and margins are of pairs", mend="leave them out, or learn from pairs")
     base, new = project.policy_named(config.policy).id, project.next_id("reward")
     current = project.begin("reward", config, name=name, restart=config.restart, policy=base, model=new)
     if current.finished:
@@ -105,7 +114,7 @@ def run(config: Config, *, name: str = "") -> Model:
     to_learn = encode(model, training, skip_overlong=config.skip_overlong)
     to_examine = encode(model, aside, skip_overlong=config.skip_overlong)
     _tell(config, to_learn, to_examine)
-    _train(config, model, to_learn, current)
+    _train(config, project, model, to_learn, current, training)
     model.normalise(_reference_scores(project, config, current, model, policy, base))
     accuracy, calibrated = examine(project, model, to_examine, config.holdout_by)
     say(f"Held-out comparisons: {in_words(accuracy)}.")
@@ -150,10 +159,11 @@ def _comparisons(project: Project, current: Run, config: Config) -> tuple[list[C
     if current.record["snapshots"]:
         frozen = lineage.snapshot_that_stands(project.store, current.record["snapshots"][0])
         return divided(comparisons(project.store, judgement_ids=frozen.judgement_ids))
-    found = comparisons(project.store)
+    found = comparisons(project.store, judgement_ids=of_voices(project.store, config.voices))
     if not found:
+        whose = {"people": " of people's", "models": " of models'"}.get(config.voices, "")
         raise Problem(
-            "there are no judgements yet",
+            f"there are no judgements{whose} yet",
             where=str(project.folder),
             mend="import some with `heedful import`, or collect and judge: `heedful collect`, `heedful judge`",
         )
@@ -179,28 +189,39 @@ def _tell(config: Config, to_learn: Encoded, to_examine: Encoded) -> None:
         raise Problem("no comparisons are left to learn from or to examine with", mend="collect more judgements")
 
 
-def _train(config: Config, model: ScalarModel, data: Encoded, current: Run) -> None:
+def _train(
+    config: Config, project: Project, model: ScalarModel, data: Encoded, current: Run, training: Sequence[Comparison]
+) -> None:
     compute = LocalCompute(model.device, micro_batch=config.micro_batch, weight_decay=config.weight_decay)
     rate = config.learning_rate or automatic_rate(model.parameters(), RATE, config.tuning)
     compute.prepare([(model.parameters(), rate)])
     pairs = data.pairs if config.margins else [pair.without_margin() for pair in data.pairs]
-    steps = steps_of(len(pairs), config.pairs_per_step, config.epochs)
+    choices = _choices(project, config, model, training) if config.learn == "best" else []
+    steps = steps_of(len(choices or pairs), config.pairs_per_step, config.epochs)
     with progress("Reward model", steps, done=current.resume()[0]) as advance:
-        fit_reward(
-            model,
-            pairs,
-            compute,
-            current,
-            epochs=config.epochs,
-            pairs_per_step=config.pairs_per_step,
-            seed=config.seed,
-            schedule=schedule("linear", steps, warm_up_steps=min(steps // 20, steps - 1)),
-            noise_floor=config.noise_floor,
-            checkpoint_every=config.checkpoint_every,
-            on_step=lambda _step, stats: advance(
+        how: Any = {
+            "epochs": config.epochs,
+            "seed": config.seed,
+            "schedule": schedule("linear", steps, warm_up_steps=min(steps // 20, steps - 1)),
+            "checkpoint_every": config.checkpoint_every,
+            "on_step": lambda _step, stats: advance(
                 metrics={name: stats[name] for name in ("loss", "accuracy") if name in stats}
             ),
-        )
+        }
+        if choices:
+            fit_choices(model, choices, compute, current, per_step=config.pairs_per_step, **how)
+        else:
+            noise = config.noise_floor
+            fit_reward(model, pairs, compute, current, pairs_per_step=config.pairs_per_step, noise_floor=noise, **how)
+
+
+def _choices(project: Project, config: Config, model: ScalarModel, training: Sequence[Comparison]) -> list[Choice]:
+    """What the judgements behind the training comparisons say of the best ones."""
+    ids = {id_ for item in training for id_ in item.judgement_ids}
+    found = encode_choices(model, picks(project.store, judgement_ids=ids), skip_overlong=config.skip_overlong)
+    several = sum(len(choice.candidates) > 2 for choice in found)
+    say(f"They are {len(found):,} choices of the best, {several:,} of them among three or more.")
+    return found
 
 
 def _reference_scores(

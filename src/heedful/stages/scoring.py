@@ -1,6 +1,9 @@
-"""What completions are scored by: a reward model of the project, or a Python function."""
+"""What completions are scored by: a reward model of the project, or a Python function; and what it said before."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -9,11 +12,18 @@ from heedful.language.heads import ScalarModel
 from heedful.language.pretrained import LanguageModel
 from heedful.reward.completions import LearnedReward
 from heedful.reward.credit import Credit, credited
-from heedful.reward.rules import FunctionReward, load_function
+from heedful.reward.ledger import CachedScorer, Ledger
+from heedful.reward.rules import FunctionReward, load_function, source_hash
 from heedful.rollouts import Reward, Rollouts
 from heedful.stages.measuring import true_score
 from heedful.stages.project import Project
 from heedful.stages.versions import load_reward
+
+SCORES = "scores"
+"""The folder in a project that holds what scorers said."""
+
+UNCACHED = ("attention", "step")
+"""Kinds of credit that want more of a scorer than one number for a completion."""
 
 
 def newest_reward(project: Project, wanted: str) -> str:
@@ -34,23 +44,65 @@ def newest_reward(project: Project, wanted: str) -> str:
     return rewards[-1].id
 
 
-def scorer(
-    judge: ScalarModel | None, function: str, model: LanguageModel, credit: Credit, *, by_text: bool, gold: bool
-) -> Reward:
-    """What a policy is improved against, before the leash.
+@dataclass(frozen=True)
+class Cache:
+    """Where known scores are kept."""
+
+    scorer: str
+    """Names what gives them, and its version."""
+    path: Path
+
+
+def cache_of(project: Project, reward: str) -> Cache:
+    """The cache of a reward model or function, in the project: the next run knows what this one was told.
+
+    A function is known by its name and the content of its file; of a module that is imported by its name alone.
+    """
+    source, _, name = reward.rpartition(":")
+    version = source_hash(reward) or source
+    scorer = f"{name}-{version}" if source else reward
+    return Cache(scorer, project.folder / SCORES / f"{scorer}.jsonl")
+
+
+def bare(judge: ScalarModel | None, function: str, model: LanguageModel, *, by_text: bool) -> Reward:
+    """What gives a completion its score.
 
     Args:
         judge: a reward model; None: the function.
         function: FILE.py:NAME.
         model: the policy's, whose tokens are scored.
-        credit: where in a completion the score is paid.
         by_text: score the text, because a stop text may have cut the tokens.
-        gold: attach the playground's true score too, to be logged.
     """
-    found: Reward = (
-        FunctionReward(load_function(function)) if judge is None else _learned(judge, model, by_text=by_text)
-    )
-    found = credited(found, credit, model)
+    return FunctionReward(load_function(function)) if judge is None else _learned(judge, model, by_text=by_text)
+
+
+def scorer(
+    found: Reward, model: LanguageModel, credit: Credit, ledger: Ledger, cache: Cache | None, *, gold: bool
+) -> Reward:
+    """What a policy is improved against, before the leash.
+
+    Args:
+        found: gives a completion its score.
+        model: the policy's.
+        credit: where in a completion the score is paid.
+        ledger: what the scorer is asked is booked there.
+        cache: what is known already is not asked; None: everything is.
+        gold: attach the playground's true score too, to be logged.
+
+    Raises:
+        Problem: the credit wants to know more of the scorer than the cache keeps.
+    """
+    if cache is None:
+        found = ledger.rewarding(credited(found, credit, model))
+    elif credit.kind in UNCACHED:
+        raise Problem(
+            f"a cache keeps scores, and the credit {credit.kind!r} goes by what the scorer looked at",
+            where='setting "cache_scores"',
+            mend="leave it off, or credit terminal, uniform or policy_attention",
+        )
+    else:
+        known = CachedScorer(ledger.rewarding(found), cache.scorer, cache.path, ledger=ledger)
+        found = credited(known, credit, model)
     return _with_gold(found) if gold else found
 
 

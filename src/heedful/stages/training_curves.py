@@ -1,6 +1,8 @@
-"""How an improving run went, for the report: its curves, and the alarms that its monitors sounded."""
+"""How a run went, for the report: its curves, and for improving runs the alarms that its monitors sounded."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from heedful.evaluation.blocks import Block, Column, Grid, LinePlot, Series, Table
 from heedful.stages.history import Past
@@ -21,6 +23,23 @@ CURVES = {
 }
 """Metrics drawn for every improving run, where they were logged."""
 
+EXAMPLE_CURVES = {
+    "loss": "loss",
+    "accuracy": "accuracy in training",
+    "reward_preferred": "implied reward of the preferred",
+    "reward_margin": "implied reward, preferred less other",
+    "teacher_kl": "divergence from the teacher, nats per token",
+    "imitation_loss": "imitation, nats per token",
+    "q_value": "Q of the written tokens",
+    "v_value": "V, what a state is worth",
+    "td_loss": "temporal-difference term",
+    "human_reward": "reward ascribed to people's tokens",
+}
+"""Metrics drawn for every run that learns from examples, preferences or logs, where they were logged."""
+
+LEAST_POINTS = 3
+"""A curve of fewer points says nothing that the numbers beside it do not say."""
+
 BAND = 1.96
 """Standard errors on each side of a curve that has some."""
 
@@ -37,6 +56,14 @@ def training(item: Past) -> list[Block]:
     ending = f" The run was ended at step {stopped['step']}." if stopped else " The run went on."
     ending += f" The version has the weights of step {back['step']}, the best check." if back else ""
     return [Grid(plots), Table(columns, rows, f"Alarms of {item.name}.{ending}")]
+
+
+def example_curves(item: Past) -> list[LinePlot]:
+    """The curves of a run that learnt from examples, preferences or logs; none for one of very few steps."""
+    if len(item.metrics) < LEAST_POINTS:
+        return []
+    plots = [_curve(item, name, label) for name, label in EXAMPLE_CURVES.items()]
+    return [replace(plot, title=plot.y_label) for plot in plots if plot is not None]
 
 
 def _curve(item: Past, name: str, label: str) -> LinePlot | None:

@@ -39,6 +39,25 @@ def test_a_schedule_that_stands_still_is_a_problem() -> None:
         Annealing(5, 3, 0, 2)
 
 
+def test_what_is_left_open_follows_from_the_runs_length() -> None:
+    """A quarter of imitation, then the boundary goes down within half of the run; the last quarter is reward alone."""
+    assert MIXER().annealing(60, 40) == Annealing(40, first_steps=15, every_steps=3, delta_tokens=5)
+    assert [MIXER().annealing(6, 6)(step) for step in range(6)] == [6, 4, 2, 0, 0, 0]
+    assert [MIXER().annealing(2, 6)(step) for step in range(2)] == [6, 0]
+    # Nine moves of 2 tokens for 17 in 45 steps: five steps each.
+    assert MIXER(delta_tokens=2).annealing(90, 17) == Annealing(17, 22, 5, 2)
+    # In the 45 steps from 22 to 67 there is room for four moves, one in ten steps.
+    assert MIXER(every_steps=10).annealing(90, 17) == Annealing(17, 22, 10, 5)
+    assert MIXER(first_steps=3, every_steps=4, delta_tokens=5).annealing(60, 9) == Annealing(9, 3, 4, 5)
+    for steps in (8, 24, 60, 100):
+        for length in (1, 7, 64):
+            given = MIXER().annealing(steps, length)
+            assert given(0) == length
+            assert given(3 * steps // 4) == 0
+    with pytest.raises(Problem, match="never move"):
+        MIXER(delta_tokens=-1).annealing(60, 9)
+
+
 def test_given_tokens_are_imitated_and_own_ones_credited_with_the_reward() -> None:
     advantages_BT, returns_BT = MIXER().credit(ROLLOUTS)
     # Own tokens have the returns 4, 4 and 1, whose mean is 3.
@@ -51,8 +70,11 @@ def test_given_tokens_are_imitated_and_own_ones_credited_with_the_reward() -> No
 def test_all_given_is_cross_entropy_whatever_the_reward() -> None:
     whole = ROLLOUTS.with_(extras={"given_tokens_B": torch.tensor([9, 9])})
     now = Evaluation(ROLLOUTS.logprobs_BT, torch.zeros(2, 3))
-    loss_sum, count, _ = MIXER().loss(now, whole, *MIXER().credit(whole))
+    loss_sum, count, metrics = MIXER().loss(now, whole, *MIXER().credit(whole))
     assert (float(loss_sum), float(count)) == (15, 2)
+    assert [int(part) for part in metrics["given_fraction"]] == [5, 5]
+    *_, metrics = MIXER().loss(now, ROLLOUTS, *MIXER().credit(ROLLOUTS))
+    assert [int(part) for part in metrics["given_fraction"]] == [2, 5]
 
 
 def test_nothing_given_is_reinforce() -> None:

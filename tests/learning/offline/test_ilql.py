@@ -56,14 +56,15 @@ def test_bellman_by_hand() -> None:
 
 
 def test_the_value_of_the_end_is_zero() -> None:
-    """Whatever V says at padding, and of the last state itself, the last token's target is its reward alone."""
+    """Whatever V says of the last state itself, of the first or at padding, a last token's target is its reward."""
     rows = []
     for level in (0.0, 1e6):
-        values_BT = torch.full((2, 3), level, dtype=torch.float64)
-        values_BT[0] = torch.tensor([0.0, 0.0, level])
-        _, _, metrics = ILQL(gamma=0.0).loss(outlook(values_BT=values_BT), TOKENS_BT, REWARDS_BT, MASK_BT)
+        values_BT = torch.zeros(2, 3, dtype=torch.float64)
+        values_BT[0, 0] = level  # no token of the first row leads to its first state
+        values_BT[1] = level  # the second row ends with its first token: its only state, and the padding behind it
+        _, _, metrics = ILQL(gamma=0.9).loss(outlook(values_BT=values_BT), TOKENS_BT, REWARDS_BT, MASK_BT)
         rows.append(float(metrics["q_loss"][0]))
-    assert rows == pytest.approx([2 * 4 + 2 * 1] * 2)
+    assert rows == pytest.approx([2 * 2**2 + 2 * 1**2] * 2)
 
 
 def test_v_follows_the_smaller_target_and_targets_have_no_gradient() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-from heedful.errors import Problem
 from heedful.learning.algorithms.a2c import A2C
 from heedful.learning.algorithms.best_of import BestOf
 from heedful.learning.algorithms.cispo import CISPO
 from heedful.learning.algorithms.dapo import DAPO
 from heedful.learning.algorithms.grpo import GRPO, dr_grpo
 from heedful.learning.algorithms.gspo import GSPO
+from heedful.learning.algorithms.mixer import MIXER
 from heedful.learning.algorithms.nlpo import NLPO
 from heedful.learning.algorithms.online_dpo import OnlineDPO
 from heedful.learning.algorithms.ppo import PPO
@@ -18,9 +18,23 @@ from heedful.learning.algorithms.reinforce import REINFORCE
 from heedful.learning.algorithms.reward_weighted import RewardWeighted
 from heedful.learning.algorithms.rloo import RLOO
 from heedful.learning.algorithms.trpo import TRPO
+from heedful.learning.registry import named
 
 AnyAlgorithm = (
-    PPO | RLOO | GRPO | REINFORCE | A2C | TRPO | NLPO | DAPO | GSPO | CISPO | OnlineDPO | BestOf | RewardWeighted
+    PPO
+    | RLOO
+    | GRPO
+    | REINFORCE
+    | A2C
+    | TRPO
+    | NLPO
+    | DAPO
+    | GSPO
+    | CISPO
+    | OnlineDPO
+    | BestOf
+    | RewardWeighted
+    | MIXER
 )
 """Every algorithm that has a file here. Each says with `needs_critic` whether it reads values."""
 
@@ -57,6 +71,8 @@ class Algorithms:
     """Imitation of the best of each prompt's completions, no critic."""
     reward_weighted: RewardWeighted = field(default_factory=RewardWeighted)
     """Imitation of all completions, the better ones more, no critic."""
+    mixer: MIXER = field(default_factory=MIXER)
+    """Imitation of demonstrations that turns into the policy gradient from the end, no critic."""
 
     def named(self, name: str) -> AnyAlgorithm:
         """The algorithm called `name`, with its settings.
@@ -64,10 +80,7 @@ class Algorithms:
         Raises:
             Problem: there is none of that name.
         """
-        names = [field.name for field in fields(self)]
-        if name not in names:
-            raise Problem(f'there is no algorithm "{name}"', mend=f"choose one of {', '.join(names)}")
-        algorithm: AnyAlgorithm = getattr(self, name)
+        algorithm: AnyAlgorithm = named(self, name, "algorithm")
         return algorithm
 
 
@@ -77,6 +90,7 @@ __all__ = [
     "DAPO",
     "GRPO",
     "GSPO",
+    "MIXER",
     "NLPO",
     "PPO",
     "REINFORCE",

@@ -27,6 +27,9 @@ from heedful.rollouts import Evaluation, Metrics, Rollouts
 GIVEN = "given_tokens_B"
 """Under this name in `Rollouts.extras`: int64, how many tokens at the beginning of each row somebody else wrote."""
 
+MOVES = 8
+"""How often the boundary moves where neither its steps nor its tokens are said, and the run is long enough."""
+
 
 @dataclass(frozen=True)
 class Annealing:
@@ -67,10 +70,29 @@ class MIXER:
     """Weight of a given token's cross-entropy beside the rewards."""
     gamma: float = 1.0
     """Discount per token."""
+    first_steps: int = 0
+    """Steps of cross-entropy alone; 0: a quarter of the run's."""
+    every_steps: int = 0
+    """Steps between one boundary and the next; 0: so that the run's last quarter is reward alone."""
+    delta_tokens: int = 0
+    """By how many tokens the boundary moves; 0: an eighth of the longest answer, more where the run is short."""
     needs_critic: ClassVar[bool] = False
     epochs: ClassVar[int] = 1
     minibatches: ClassVar[int] = 1
     approx_kl_limit: ClassVar[float | None] = None
+
+    def annealing(self, steps: int, length_tokens: int) -> Annealing:
+        """The schedule of a run of `steps` steps whose longest answer has `length_tokens`; what is 0 is filled in.
+
+        Raises:
+            Problem: a setting is negative.
+        """
+        first = self.first_steps or max(1, steps // 4)
+        between = max(1, 3 * steps // 4 - first)
+        moves = between // self.every_steps if self.every_steps > 0 else min(MOVES, between)
+        delta = self.delta_tokens or -(-length_tokens // max(1, moves))
+        every = self.every_steps or max(1, between // max(1, -(-length_tokens // delta)))
+        return Annealing(length_tokens, first, every, delta)
 
     def credit(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """(advantages_BT, returns_BT): the imitation's weight at given tokens, reward to go less baseline at own.
@@ -79,9 +101,8 @@ class MIXER:
             Problem: the rollouts do not say how many tokens were given.
         """
         mask_BT = rollouts.mask_BT
-        given_B = needed(rollouts.extras.get(GIVEN), "MIXER", "given tokens", f"collect with {GIVEN} in the extras")
+        own_BT = mask_BT & ~given_tokens(rollouts)
         returns_BT = reward_to_go(rewards_of(rollouts, "MIXER"), mask_BT, self.gamma)
-        own_BT = mask_BT & (mask_BT.cumsum(1) > given_B[:, None])
         advantages_BT = returns_BT
         if self.baseline == "batch" and bool(own_BT.any()):
             advantages_BT = advantages_BT - masks.mean(returns_BT, own_BT)
@@ -96,6 +117,18 @@ class MIXER:
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
         """-A log pi, as REINFORCE: with A = 1 it is the cross-entropy."""
-        return REINFORCE().loss(evaluation, rollouts, advantages_BT, returns_BT)
+        loss_sum, count, metrics = REINFORCE().loss(evaluation, rollouts, advantages_BT, returns_BT)
+        share = (given_tokens(rollouts).sum(), rollouts.mask_BT.sum())
+        return loss_sum, count, {**metrics, "given_fraction": share}
 
     update = by_gradient
+
+
+def given_tokens(rollouts: Rollouts) -> Tensor:
+    """bool_BT: True at tokens that somebody else wrote.
+
+    Raises:
+        Problem: the rollouts do not say how many there are.
+    """
+    given_B = needed(rollouts.extras.get(GIVEN), "MIXER", "given tokens", f"collect with {GIVEN} in the extras")
+    return rollouts.mask_BT & (rollouts.mask_BT.cumsum(1) <= given_B[:, None])

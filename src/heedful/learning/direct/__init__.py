@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-from heedful.errors import Problem
 from heedful.learning.direct.dpo import DPO
 from heedful.learning.direct.ipo import IPO
 from heedful.learning.direct.kto import KTO
@@ -12,6 +11,7 @@ from heedful.learning.direct.orpo import ORPO
 from heedful.learning.direct.simpo import SimPO
 from heedful.learning.direct.slic import SLiC
 from heedful.learning.direct.spin import SPIN
+from heedful.learning.registry import named
 
 AnyDirect = DPO | IPO | SimPO | ORPO | SLiC | KTO | SPIN
 """Every direct loss that has a file here."""
@@ -42,10 +42,7 @@ class DirectMethods:
         Raises:
             Problem: there is none of that name.
         """
-        names = [field.name for field in fields(self)]
-        if name not in names:
-            raise Problem(f'there is no direct loss "{name}"', mend=f"choose one of {', '.join(names)}")
-        found: AnyDirect = getattr(self, name)
+        found: AnyDirect = named(self, name, "direct loss")
         return found
 
 

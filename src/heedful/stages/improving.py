@@ -1,0 +1,166 @@
+"""What a run of `improve` is made of, and the loop that goes through its parts."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from heedful.compute.local import LocalCompute
+from heedful.language.guided import Guide
+from heedful.language.heads import ScalarModel
+from heedful.language.policy import LanguagePolicy
+from heedful.language.pretrained import LanguageModel, fingerprint
+from heedful.language.tuning import Tuning
+from heedful.learning.improve import improve
+from heedful.learning.monitors import Watch
+from heedful.learning.schedules import schedule
+from heedful.reward.discriminator import Discriminator
+from heedful.reward.ledger import Ledger
+from heedful.reward.shaping import Shaping
+from heedful.rollouts import Algorithm, Collect, Stateful, Stats
+from heedful.runs import Run
+from heedful.stages.checking import Check
+from heedful.stages.console import progress, say
+from heedful.stages.versions import automatic_rate, share_what_is_frozen, tune_for_run
+
+POLICY_RATE = 0.15
+CRITIC_RATE = 0.5
+"""Factors of the automatic learning rates, see `heedful.stages.versions.automatic_rate`."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that acts, scores, learns and watches in a run."""
+
+    policy: LanguagePolicy
+    collect: Collect
+    shaping: Shaping
+    algorithm: Algorithm
+    watch: Watch
+    check: Check | None
+    guide: Guide | None
+    discriminator: Discriminator | None
+    ledger: Ledger
+
+    def state(self, model: LanguageModel) -> dict[str, Stateful]:
+        """Everything that changes, by name.
+
+        Args:
+            model: the policy's own, which a guide may restrict.
+        """
+        parts: dict[str, Stateful | None] = {"policy": model, "shaping": self.shaping, "critic": self.policy.critic}
+        parts |= {"watch": self.watch, "check": self.check, "mask": self.guide}
+        parts |= {"discriminator": self.discriminator, "ledger": self.ledger}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def booked(self) -> tuple[Collect, Algorithm]:
+        """How completions are collected and learnt from, with what it costs written down."""
+        return self.ledger.collecting(self.collect), self.ledger.updating(self.algorithm)
+
+    def seen(self, step: int) -> Stats:
+        """What is logged of a step besides what the loop knows."""
+        refitted = {} if self.discriminator is None else self.discriminator.stats()
+        return refitted | ({} if self.check is None else self.check(step))
+
+
+def critic_of(model: LanguageModel, judge: ScalarModel | None) -> ScalarModel:
+    """The value network, on a trunk of its own (Huang et al. 2024: from the reward model).
+
+    Args:
+        model: the policy; with a head of zeros it is the critic where there is no other.
+        judge: the reward model; left aside where it reads other tokens.
+    """
+    if judge is None or fingerprint(judge.tokenizer) != fingerprint(model.tokenizer):
+        return ScalarModel(model, zero=True)
+    return copy.deepcopy(judge)
+
+
+def tune_all(
+    run: Run,
+    models: Mapping[str, LanguageModel | ScalarModel | None],
+    others: Sequence[LanguageModel | ScalarModel | None],
+    tuning: Tuning,
+    *,
+    seed: int,
+) -> None:
+    """Choose what is trained of each model there is; `others` share what stays frozen."""
+    trained = {name: model for name, model in models.items() if model is not None}
+    tune_for_run(run, trained, tuning, seed=seed)
+    share_what_is_frozen(list(trained.values()), others)
+
+
+def compute_of(
+    model: LanguageModel,
+    critic: ScalarModel | None,
+    tuning: Tuning,
+    *,
+    micro_batch: int,
+    policy_rate: float,
+    critic_rate: float,
+) -> LocalCompute:
+    """The optimiser of the policy and, where there is one, the critic, each with a learning rate; 0 chooses one."""
+    compute = LocalCompute(model.device, micro_batch=micro_batch)
+    rates = [(model.parameters(), policy_rate or automatic_rate(model.parameters(), POLICY_RATE, tuning))]
+    if critic is not None:
+        rate = critic_rate or automatic_rate(critic.parameters(), CRITIC_RATE, tuning)
+        rates.append((critic.parameters(), rate))
+    compute.prepare(rates)
+    return compute
+
+
+def go_through(
+    parts: Parts,
+    model: LanguageModel,
+    compute: LocalCompute,
+    run: Run,
+    *,
+    steps: int,
+    seed: int,
+    checkpoint_every: int,
+    label: str,
+) -> Stats:
+    """Improve the policy step by step, noting alarms; back to the best check where one of them ends the run.
+
+    Returns:
+        The stats of the last step.
+    """
+    collect, algorithm = parts.booked()
+    with progress(label, steps, done=run.resume()[0]) as advance:
+
+        def on_step(step: int, stats: Stats) -> Stats:
+            advance(metrics={key: stats[key] for key in ("score", "kl", "length")})
+            return parts.seen(step)
+
+        stats = improve(
+            parts.policy,
+            collect,
+            parts.shaping,
+            algorithm,
+            compute,
+            run,
+            steps=steps,
+            seed=seed,
+            state=parts.state(model),
+            schedule=schedule("linear", steps),
+            checkpoint_every=checkpoint_every,
+            on_step=on_step,
+            stop=parts.watch.stop,
+        )
+    run.note(alarms=[asdict(alarm) for alarm in parts.watch.alarms])
+    check = parts.check
+    if run.record.get("stopped") and check is not None and check.best is not None:
+        check.go_back()
+        run.note(rolled_back={"step": check.step, "score": check.best})
+    return stats
+
+
+def say_how_it_ended(run: Run, version: str, stats: Stats) -> None:
+    """Where an alarm stopped it, what weights the version has, and how far it went."""
+    if stopped := run.record.get("stopped"):
+        say(f"Stopped after {stopped['step'] + 1} steps: {stopped['reason']}.")
+    if back := run.record.get("rolled_back"):
+        say(f"Went back to the best check, after {back['step'] + 1} steps (score {back['score']:+.2f}).")
+    else:
+        reference = run.record["inputs"]["reference"]
+        say(f"{version}: KL {stats['kl']:.2f} nats from {reference}, score {stats['score']:+.2f}.")
