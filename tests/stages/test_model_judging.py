@@ -18,9 +18,10 @@ from heedful.language.pretrained import load
 from heedful.records import Annotator, Completion, Model, Prompt, Question
 from heedful.reward.judge import ModelJudge, one_by_one
 from heedful.stages import judge
-from heedful.stages.judges import Judging, answer
+from heedful.stages.judges import answer
 from heedful.stages.model_judging import judge_campaign, judge_name
 from heedful.stages.project import Project
+from heedful.stages.wording import Judging
 
 Make = Callable[[str], Path]
 

@@ -14,9 +14,9 @@ from heedful import cli
 from heedful.errors import Problem
 from heedful.language.sampling import Sampling
 from heedful.stages import prefer, self_feedback
-from heedful.stages.judges import Judging
 from heedful.stages.project import Project
 from heedful.stages.self_feedback import Revising
+from heedful.stages.wording import Judging
 
 Make = Callable[[str], Path]
 

@@ -168,28 +168,9 @@ class Regularised:
                 metrics = {**metrics, term.metric: (term_sum, count)}
         return loss_sum, count, metrics
 
-    def update(
-        self,
-        policy: Policy,
-        compute: Compute,
-        rollouts: Rollouts,
-        advantages_BT: Tensor,
-        returns_BT: Tensor,
-        *,
-        seed: int,
-        learning_rate_scale: float = 1.0,
-    ) -> Stats:
-        """The algorithm's update, with this loss in place of its own."""
+    def update(self, policy: Policy, compute: Compute, *batch: Any, seed: int, **how: Any) -> Stats:
+        """The algorithm's update, with this loss in place of its own; other arguments pass through."""
         used = self.pretraining if self.pretraining is not None and self.pretraining.coefficient else None
         mixed = used and used.mixed_into(compute, seed)
-        stats = self.algorithm.update(
-            policy,
-            mixed or compute,
-            rollouts,
-            advantages_BT,
-            returns_BT,
-            seed=seed,
-            learning_rate_scale=learning_rate_scale,
-            loss=self.loss,
-        )
+        stats = self.algorithm.update(policy, mixed or compute, *batch, seed=seed, loss=self.loss, **how)
         return {**stats, **mixed.stats()} if mixed else stats

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning.algorithms.mixer import GIVEN
-from heedful.rollouts import Algorithm, Collect, Compute, Policy, Reward, Rollouts, Stats
+from heedful.rollouts import Algorithm, Collect, Policy, Reward, Rollouts, Stats
 
 
 @dataclass(frozen=True)
@@ -159,29 +159,11 @@ class _Booked:
         """The algorithm's."""
         return self.algorithm.credit(rollouts)
 
-    def update(
-        self,
-        policy: Policy,
-        compute: Compute,
-        rollouts: Rollouts,
-        advantages_BT: Tensor,
-        returns_BT: Tensor,
-        *,
-        seed: int,
-        learning_rate_scale: float = 1.0,
-    ) -> Stats:
-        """The algorithm's."""
+    def update(self, policy: Policy, *batch: Any, **how: Any) -> Stats:
+        """The algorithm's; its arguments pass through."""
         passes: list[Tensor] = []
         with self.ledger.timed("update"):
-            stats = self.algorithm.update(
-                _counted(policy, passes),
-                compute,
-                rollouts,
-                advantages_BT,
-                returns_BT,
-                seed=seed,
-                learning_rate_scale=learning_rate_scale,
-            )
+            stats = self.algorithm.update(_counted(policy, passes), *batch, **how)
         self.ledger.add("update", Costs(tokens_trained=int(sum(passes))))
         return stats
 

@@ -16,8 +16,9 @@ from heedful.feedback.campaigns import Assignment, release
 from heedful.feedback.steering import desk, guidelines
 from heedful.records import Annotator, Judgement
 from heedful.stages.console import console, heading, say
-from heedful.stages.judges import MODEL, Judging, answer, by_model
+from heedful.stages.judges import MODEL, answer, by_model
 from heedful.stages.project import Project
+from heedful.stages.wording import Judging
 
 KEYS = {
     "1": "the first is better",

@@ -26,6 +26,7 @@ from heedful.records import Annotator, Judgement, Prompt
 from heedful.seeds import seed_of
 from heedful.stages.console import progress, say
 from heedful.stages.project import Project
+from heedful.stages.wording import Judging
 
 Purpose = Literal["train", "evaluate"]
 
@@ -52,22 +53,6 @@ class Patience:
     """The share of the wanted judgements with which it goes on; those that come later are not lost."""
     hours: float = 0.0
     """After so many hours it goes on with what has come, and asks no more; 0: it waits for as long as it takes."""
-
-
-@dataclass(frozen=True)
-class Judging:
-    """How a language model is asked which of two answers is better."""
-
-    question: str = ""
-    """A text file with {prompt}, {a} and {b} in it; empty: words that fit most models, and others for chat models."""
-    options: tuple[str, ...] = ()
-    """How the model would name the first and the second; empty: 1 and 2."""
-    chat: Literal["auto", "yes", "no"] = "auto"
-    """Ask as a user's turn of a conversation; auto: if the model has a template for conversations."""
-    rows: int = 32
-    """Comparisons judged at once; they are stored together, before the next ones are asked."""
-    skip_overlong: bool = False
-    """Leave out comparisons that do not fit into the judge's context, instead of stopping."""
 
 
 def answer(

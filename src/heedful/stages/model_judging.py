@@ -21,10 +21,9 @@ from heedful.records import Annotator, Judgement, Prompt, Question
 from heedful.reward.judge import Judge, ModelJudge, asking, averaged, in_both_orders
 from heedful.stages.console import progress, say
 from heedful.stages.judge_quality import measured, tell
-from heedful.stages.judges import Judging
 from heedful.stages.project import Project
 from heedful.stages.versions import load_policy
-from heedful.stages.wording import read_template
+from heedful.stages.wording import Judging, read_template
 
 ROWS = 32
 """Comparisons in a lot."""

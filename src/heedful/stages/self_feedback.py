@@ -25,7 +25,6 @@ from heedful.seeds import seed_of
 from heedful.stages import collect, prefer
 from heedful.stages.console import heading, progress, say, with_interval
 from heedful.stages.judge_quality import against_truth, measured
-from heedful.stages.judges import Judging
 from heedful.stages.measuring import true_score
 from heedful.stages.model_judging import judge_campaigns, judge_name
 from heedful.stages.project import Project
@@ -43,7 +42,7 @@ from heedful.stages.reward import in_words
 from heedful.stages.rounds import settings_of_round
 from heedful.stages.self_rewarding import Round, self_rewarding
 from heedful.stages.versions import load_policy, start_computing
-from heedful.stages.wording import read_rules, read_template
+from heedful.stages.wording import Judging, read_rules, read_template
 
 SHOWN = 3
 """Revisions that a report shows."""

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from heedful.errors import Problem
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a language model is asked which of two answers is better."""
+
+    question: str = ""
+    """A text file with {prompt}, {a} and {b} in it; empty: words that fit most models, and others for chat models."""
+    options: tuple[str, ...] = ()
+    """How the model would name the first and the second; empty: 1 and 2."""
+    chat: Literal["auto", "yes", "no"] = "auto"
+    """Ask as a user's turn of a conversation; auto: if the model has a template for conversations."""
+    rows: int = 32
+    """Comparisons judged at once; they are stored together, before the next ones are asked."""
+    skip_overlong: bool = False
+    """Leave out comparisons that do not fit into the judge's context, instead of stopping."""
 
 
 def read_words(path: str, what: str, mend: str) -> str:

@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from heedful.errors import Problem
-from heedful.evaluation.best_of import choose
 from heedful.learning.algorithms.best_of import BestOf, winners
 from heedful.learning.kl import at_last_token
 from heedful.learning.tabular import TabularPolicy
 from heedful.rollouts import Evaluation, Rollouts
-from heedful.seeds import generator
 
 NAN = float("nan")
 ROLLOUTS = Rollouts(
@@ -29,18 +27,6 @@ def test_the_best_of_each_group_wins_and_the_earlier_of_equals() -> None:
     group_B = torch.tensor([0, 0, 1, 1, 0, 1])
     assert winners(scores_B, group_B).tolist() == [False, False, True, False, True, False]
     assert winners(scores_B, group_B, keep=2).tolist() == [False, True, True, True, True, False]
-
-
-@pytest.mark.parametrize("keep", [1, 2, 4])
-def test_winners_are_those_that_a_round_of_rejection_sampling_keeps(keep: int) -> None:
-    """One rule for both: the highest scores of each prompt, of equal ones the earlier; here most are equal."""
-    random = generator(0, "winners", keep)
-    group_B = torch.from_numpy(random.permutation(np.repeat([7, 0, 3, 5], 6)))
-    scores_B = torch.from_numpy(random.integers(0, 3, len(group_B)))
-    won_B = winners(scores_B, group_B, keep)
-    for group in torch.unique(group_B):
-        rows = (group_B == group).nonzero()[:, 0].tolist()
-        assert {row for row in rows if won_B[row]} == set(choose(rows, scores_B[rows].tolist(), keep))
 
 
 def test_credit_and_loss_by_hand() -> None:

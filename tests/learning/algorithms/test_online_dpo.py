@@ -71,28 +71,6 @@ def test_the_first_loss_is_log_2_and_its_step_is_dpos(policy: TabularPolicy, des
     assert compute.counts == [2]
 
 
-def test_away_from_the_reference_its_loss_and_step_are_those_of_dpo_on_the_pairs(
-    policy: TabularPolicy, descent: type
-) -> None:
-    """The best and the worst of three and of two completions, and the reference is not the policy that wrote them."""
-    with torch.no_grad():
-        policy.logits.add_(torch.randn(policy.logits.shape, generator=torch.Generator().manual_seed(0)))
-    rollouts = rewarded(policy.sample(torch.tensor([0, 0, 0, 1, 1]), seed=4), 0.5, 2.0, -1.0, 3.0, 4.0)
-    assert rollouts.ref_logprobs_BT is not None
-    compute = descent()
-    compute.prepare([([policy.logits], 0.0)])
-    algorithm = OnlineDPO(1.5, label_smoothing=0.1)
-    stats = algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=0)
-    logprobs_B, ref_B = policy.evaluate(rollouts).logprobs_BT.sum(1), rollouts.ref_logprobs_BT.sum(1)
-    tokens_B = rollouts.mask_BT.sum(1)
-    better, worse = (Side(logprobs_B[rows], tokens_B[rows], ref_B[rows]) for rows in ([1, 4], [2, 3]))
-    total, count, _ = DPO(1.5, label_smoothing=0.1)(Pairs(better, worse, torch.ones(2)))
-    (expected,) = torch.autograd.grad(total / count, policy.logits)
-    assert stats["policy_loss"] == pytest.approx(float(total.detach() / count))
-    assert abs(stats["policy_loss"] - math.log(2)) > 0.05
-    torch.testing.assert_close(compute.gradients[0][0], expected)
-
-
 def test_micro_batches_change_nothing(policy: TabularPolicy, descent: type) -> None:
     prompt_B = torch.tensor([0, 0, 0, 1, 1, 1]).repeat(2)
     rollouts = policy.sample(prompt_B, seed=5).with_(group_B=torch.arange(4).repeat_interleave(3))
