@@ -68,7 +68,8 @@ def _tried(model: LanguageModel) -> bool:
     if model.encoder_decoder or head is None or changed:
         return False
     ids_1S = torch.arange(min(PROBE, model.vocabulary, model.context_tokens), device=model.device)[None]
-    logits_1SV = model.logits(ids_1S, torch.ones_like(ids_1S, dtype=torch.bool), torch.arange(ids_1S.shape[1])[None], 2)
+    real_1S = torch.ones_like(ids_1S, dtype=torch.bool)
+    logits_1SV = model.logits(ids_1S, real_1S, positions(real_1S), 2)
     found_1SV = head(_states(model, ids_1S)[:, -2:])
     return found_1SV.shape == logits_1SV.shape and torch.allclose(found_1SV, logits_1SV, rtol=1e-4, atol=1e-5)
 
