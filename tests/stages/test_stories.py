@@ -310,7 +310,7 @@ def test_a_reward_model_learns_from_picks_of_the_best_of_four(make_project: Make
     import_.run(import_.Config(folder, path))
     collect.run(settings(collect.Config, folder))
     judge.run(judge.Config(folder, by=function(folder)))
-    made = reward.run(settings(reward.Config, folder, learn="best", epochs=8.0, learning_rate=1e-2))
+    made = reward.run(settings(reward.Config, folder, learn="best", voices="both", epochs=8.0, learning_rate=1e-2))
     assert made.metadata["accuracy"] > 0.7
     for refused in ({"margins": True}, {"noise_floor": 0.1}):
         with pytest.raises(Problem, match="of pairs"):
