@@ -47,7 +47,7 @@ docs: .venv/dev.stamp
 
 bench: .venv/dev.stamp .venv-peers/stamp
 	@echo "== the same losses as TRL's"
-	@.venv-peers/bin/python -m pytest -q -p no:cacheprovider tests/learning/direct/test_trl_parity.py
+	@.venv-peers/bin/python -m pytest -q --noconftest -p no:cacheprovider tests/learning/direct/test_trl_parity.py
 	@for name in $(BENCH); do \
 	  echo "== benchmarks/$$name.py"; \
 	  OMP_NUM_THREADS=1 HEEDFUL_TRL=.venv-peers/bin/python $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; \
