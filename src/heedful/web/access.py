@@ -35,7 +35,7 @@ class Person:
 
     account: Account
     csrf: str
-    """The token that a form of this session carries; empty with a key."""
+    """The token that forms carry while this login lasts; empty with a key."""
     via: Literal["session", "key"]
     scopes: tuple[str, ...] = ()
     """Of a key."""

@@ -36,7 +36,7 @@ class Session:
     """The start of the token's hash: tells sessions apart and opens nothing."""
     account: Account
     csrf: str
-    """What a form of this session must carry."""
+    """What a form must carry that is sent while this login lasts."""
     created: float
     """Seconds since 1970, UTC, as are the next two."""
     seen: float
