@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heedful.learning.kl import AdaptiveKL, FixedKL
-from heedful.reward.shaping import Shaping
+from heedful.reward.shaping import Scale, Shaping
 from heedful.rollouts import Rollouts
 
 
@@ -71,3 +71,33 @@ def test_the_coefficient_follows_the_measured_kl_and_survives_a_restart() -> Non
     again = Shaping(scorer, AdaptiveKL(0.1, target=1.0, horizon=10.0))
     again.load_state_dict(shaping.state_dict())
     assert again.leash.coefficient == pytest.approx(0.104)
+
+
+def test_scores_are_brought_to_the_units_of_leash_and_penalty() -> None:
+    """Scores 2 and 3, less 1, by 4: .25 and .5, and a penalty of 1.5 from the second."""
+    shaped = Shaping(scorer, FixedKL(0.1), scale=Scale(1.0, 4.0), missing_stop_penalty=1.5)(rollouts())
+    assert shaped.rewards_BT is not None
+    torch.testing.assert_close(shaped.rewards_BT, torch.tensor([[-0.05, 0.25, 0.0], [0.0, -0.2, -1.0]]))
+    assert shaped.scores_B is not None
+    assert shaped.scores_B.tolist() == [2.0, 3.0], "what is logged is in the score's own units"
+
+
+def test_token_scores_are_divided_and_the_mean_comes_off_at_the_end() -> None:
+    tokens_BT = torch.tensor([[0.5, 1.5, 7.0], [1.0, 1.0, 1.0]])
+
+    def by_token(given: Rollouts) -> Rollouts:
+        return given.with_(scores_B=torch.tensor([2.0, 3.0]), token_scores_BT=tokens_BT)
+
+    shaped = Shaping(by_token, FixedKL(0.0), scale=Scale(1.0, 2.0))(rollouts())
+    assert shaped.rewards_BT is not None
+    torch.testing.assert_close(shaped.rewards_BT, torch.tensor([[0.25, 0.25, 0.0], [0.5, 0.5, 0.0]]))
+
+
+def test_a_scale_makes_mean_zero_and_variance_one() -> None:
+    """1, 3, 3, 5 have the mean 3 and the variance 2."""
+    found = Scale.of(torch.tensor([1.0, 3.0, 3.0, 5.0]))
+    assert (found.mean, found.std) == pytest.approx((3.0, 2**0.5))
+
+
+def test_scores_that_are_all_equal_are_not_divided() -> None:
+    assert Scale.of(torch.full((7,), 0.1)) == Scale(pytest.approx(0.1), 1.0)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from tests.stages.test_resume import outcome
 
 from heedful.errors import Problem
 from heedful.language.pretrained import load
+from heedful.language.tuning import Tuning
 from heedful.records import Prompt
 from heedful.reward.credit import Credit
 from heedful.reward.ledger import Ledger
@@ -133,3 +134,33 @@ def test_scores_of_a_reward_model_can_be_kept_too(make_project: Make) -> None:
     assert costs(folder, "again")["total"]["reward_calls"] == 0
     found = outcome(folder)
     assert found["first/metrics"] == found["again/metrics"]
+
+
+@pytest.mark.parametrize("tuning", [Tuning(), Tuning("last", last_layers=1), Tuning("lora")], ids=lambda how: how.mode)
+def test_neither_the_unit_nor_the_zero_of_a_function_matters(make_project: Make, tuning: Tuning) -> None:
+    """Scores in other units are the same reward, as they are with a reward model (Ziegler et al. 2019)."""
+    logs, scales = [], []
+    for name, formula in {"plain": "float(text.count('e'))", "other": "100 * float(text.count('e')) - 7000"}.items():
+        folder = make_project(name)
+        source = folder.parent / f"{name}.py"
+        source.write_text(f"def score(prompts, completions):\n    return [{formula} for text in completions]\n")
+        improve.run(settings(improve.Config, folder, reward_function=f"{source}:score", tuning=tuning), name="run")
+        text = (folder / "runs" / "run" / "metrics.jsonl").read_text(encoding="utf-8")
+        logs.append([json.loads(line) for line in text.splitlines()])
+        scales.append(json.loads((folder / "runs" / "run" / "run.json").read_text(encoding="utf-8"))["scale"])
+    assert scales[1]["std"] == pytest.approx(100 * scales[0]["std"], rel=1e-4)
+    for plain, other in zip(*logs, strict=True):
+        assert other["reward"] == pytest.approx(plain["reward"], abs=1e-3)
+        assert other["kl"] == pytest.approx(plain["kl"], abs=1e-4)
+        assert other["score"] == pytest.approx(100 * plain["score"] - 7000, rel=1e-4)
+
+
+def test_scores_may_be_taken_as_they_are(make_project: Make) -> None:
+    folder = make_project("project")
+    asked = counting(folder)
+    improve.run(config(folder, steps=1, check_every=0, reference_samples=0, cache_scores=False), name="bare")
+    bare = asked()
+    improve.run(config(folder, steps=1, check_every=0, reference_samples=10, cache_scores=False), name="scaled")
+    per_prompt = config(folder).completions_per_prompt
+    assert asked() - 2 * bare == -(-10 // per_prompt) * per_prompt
+    assert "scale" not in json.loads((folder / "runs" / "bare" / "run.json").read_text(encoding="utf-8"))

@@ -59,6 +59,9 @@ class Config:
     adversarial: bool = False
     """Instead of both: a discriminator between the demonstrations and the policy's samples, refitted every step."""
     discriminator: Discriminating = field(default_factory=Discriminating)
+    reference_samples: int = 128
+    """Completions of the reference on which a function's scores are normalised, as a reward model's are, to mean 0 and
+    variance 1, so that the leash means the same for every function; 0: a score is taken as it is."""
     cache_scores: bool = False
     """Keep scores in the project and never ask for one twice: for functions that are slow or cost money."""
     prices: Prices = field(default_factory=Prices)
@@ -198,6 +201,8 @@ def _parts(given: _Given) -> Parts:
     validator = scoring.validator(given.project, config.validator, model, by_text=bool(config.sampling.stop))
     every = 0 if refitted is not None and validator is None else config.check_every
     acting = _acting(given, chosen, writer, prompts)
+    samples = config.reference_samples if config.reward_function else 0
+    scale = scoring.scale_of(scorer, acting, samples, run)
     acting, check = checked(policy, acting, looking, validator, ledger, run.folder, every, config.seed)
     collect: Collect = acting
     if isinstance(chosen, NLPO) and guide is not None:
@@ -207,7 +212,7 @@ def _parts(given: _Given) -> Parts:
     return Parts(
         policy,
         collect,
-        Shaping(scorer, config.leash.controller(), missing_stop_penalty=config.missing_stop_penalty),
+        Shaping(scorer, config.leash.controller(), scale=scale, missing_stop_penalty=config.missing_stop_penalty),
         regularised(chosen, config.regularisers, given.project, run, model),
         Watch(config.monitors if refitted is None else replace(config.monitors, held_out=0.0)),
         check,

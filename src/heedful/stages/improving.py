@@ -24,7 +24,7 @@ from heedful.stages.checking import Check
 from heedful.stages.console import progress, say
 from heedful.stages.versions import automatic_rate, share_what_is_frozen, tune_for_run
 
-POLICY_RATE = 0.15
+POLICY_RATE = 0.05
 CRITIC_RATE = 0.5
 """Factors of the automatic learning rates, see `heedful.stages.versions.automatic_rate`."""
 

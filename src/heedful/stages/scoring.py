@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from heedful.errors import Problem
+from heedful.language.acting import Acting
+from heedful.language.engines.local import LocalSampler
 from heedful.language.heads import ScalarModel
+from heedful.language.policy import LanguagePolicy
 from heedful.language.pretrained import LanguageModel
 from heedful.reward.completions import LearnedReward
 from heedful.reward.credit import Credit, credited
 from heedful.reward.ledger import CachedScorer, Ledger
 from heedful.reward.rules import FunctionReward, load_function, source_hash
+from heedful.reward.shaping import Scale
 from heedful.rollouts import Reward, Rollouts
+from heedful.runs import Run
+from heedful.seeds import seed_of
+from heedful.stages.console import say
 from heedful.stages.measuring import true_score
 from heedful.stages.project import Project
 from heedful.stages.versions import load_reward
@@ -104,6 +111,31 @@ def scorer(
         known = CachedScorer(ledger.rewarding(found), cache.scorer, cache.path, ledger=ledger)
         found = credited(known, credit, model)
     return _with_gold(found) if gold else found
+
+
+def scale_of(scorer: Reward, acting: Acting, samples: int, run: Run) -> Scale:
+    """What brings scores to mean 0 and variance 1 on the reference's own completions; kept in the run's record.
+
+    Args:
+        scorer: of training.
+        acting: writes what is trained on; its reference writes here.
+        samples: completions, at least; 0: scores stay as they are.
+        run: measured once in it.
+    """
+    if not samples:
+        return Scale()
+    if "scale" not in run.record:
+        prompts = -(-samples // acting.completions_per_prompt)
+        writer = LocalSampler(acting.reference, samples)
+        apart = seed_of(acting.seed, "scale")
+        asked = replace(acting, sampler=writer, prompts_per_step=prompts, seed=apart, provisional=False)
+        temperature = acting.sampling.temperature
+        scores_B = scorer(asked(LanguagePolicy(acting.reference, temperature=temperature), 0)).scores_B
+        assert scores_B is not None
+        run.note(scale=asdict(Scale.of(scores_B)))
+        spread = float(scores_B.std(correction=0))
+        say(f"{len(scores_B)} completions of the reference score {float(scores_B.mean()):.2f}, spread {spread:.2f}.")
+    return Scale(**run.record["scale"])
 
 
 def validator(project: Project, name: str, model: LanguageModel, *, by_text: bool) -> Reward | None:
