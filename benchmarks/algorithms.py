@@ -37,10 +37,11 @@ from heedful.files import write_json
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
 from heedful.language.sampling import Sampling
-from heedful.playground.world import requests
+from heedful.playground.answers import Knobs
+from heedful.playground.world import demonstrations, requests
 from heedful.records import Model, Prompt
 from heedful.settings import FILE, load
-from heedful.stages import collect, init, judge, prefer, reject, reward
+from heedful.stages import collect, import_, init, judge, prefer, reject, reward, sft
 from heedful.stages import improve as online
 from heedful.stages.measuring import log_ratio, true_score
 from heedful.stages.project import Project
@@ -52,8 +53,11 @@ ONLINE = (
 )
 OFFLINE = ("dpo", "ipo", "simpo", "slic", "kto", "orpo")
 OTHERS = ("rejection",)
+DEMONSTRATED = ("sft", "spin", "mixer")
+"""Which learn from good answers of somebody's too; they come last, when the others have learnt without."""
 
-COMPARISONS, STEPS, EXAMINED = 2000, 44, 400
+COMPARISONS, STEPS, EXAMINED, DEMONSTRATIONS = 2000, 44, 400, 1000
+SKILLED = Knobs(accuracy=0.9, completeness=0.9, polite=0.9, rude=0.0)
 WINDOW = 7
 """Steps over which the training log is smoothed."""
 AT_KL = 2.0
@@ -77,6 +81,15 @@ def prepared(folder: Path, seed: int, comparisons: int) -> Project:
     return Project.open(folder)
 
 
+def taught(folder: Path, seed: int) -> None:
+    """Put good answers of somebody's into the project."""
+    path = folder / "demonstrations.jsonl"
+    given = demonstrations(DEMONSTRATIONS, seed, SKILLED)
+    rows = [{"prompt": item.prompt.text, "completion": item.text} for item in given]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    import_.run(import_.Config(folder, path))
+
+
 def settings_of(kind: Any, folder: Path, **given: Any) -> Any:
     """A stage's settings as the demo has them, and what is given."""
     found = load(kind, folder / FILE, kind.__module__.rpartition(".")[2], project=folder)
@@ -86,17 +99,18 @@ def settings_of(kind: Any, folder: Path, **given: Any) -> Any:
 def ways(folder: Path, seed: int, steps: int) -> dict[str, Callable[[], Model]]:
     """How each algorithm is run."""
     found: dict[str, Callable[[], Model]] = {}
-    for name in ONLINE:
-        settings = settings_of(
-            online.Config, folder, algorithm=name, steps=steps, seed=seed, check_every=0, world="playground"
-        )
+    for name in (*ONLINE, "mixer"):
+        given = {"policy": "start", "algorithm": name, "steps": steps, "seed": seed}
+        settings = settings_of(online.Config, folder, check_every=0, world="playground", **given)
         found[name] = lambda settings=settings: online.run(settings)  # type: ignore[misc]  # bound to each turn
-    for name in OFFLINE:
-        direct = settings_of(prefer.Config, folder, method=name, seed=seed)
+    for name in (*OFFLINE, "spin"):
+        direct = settings_of(prefer.Config, folder, method=name, policy="start", seed=seed)
         found[name] = lambda direct=direct: prefer.run(direct)  # type: ignore[misc]  # as above
-    rejecting = settings_of(reject.Config, folder, seed=seed)
+    rejecting = settings_of(reject.Config, folder, policy="start", seed=seed)
     found["rejection"] = lambda: reject.run(rejecting)
-    return found
+    imitating = settings_of(sft.Config, folder, policy="start", seed=seed)
+    found["sft"] = lambda: sft.run(imitating)
+    return {name: found[name] for name in (*ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED)}
 
 
 def examined(project: Project, version: Model, prompts: list[Prompt], seed: int) -> Row:
@@ -132,6 +146,8 @@ def one_seed(keep: Path, seed: int, wanted: list[str], comparisons: int, steps: 
         for name, run in {"start": None, **ways(project.folder, seed, steps)}.items():
             if name in known or (wanted and name not in wanted and name != "start"):
                 continue
+            if name in DEMONSTRATED:
+                taught(project.folder, seed)
             row: Row = {**begun, "seconds": 0.0, "log": []}
             if run is not None:
                 began = time.process_time()
@@ -181,7 +197,7 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float]:
 def summary(keep: Path) -> dict[str, Row]:
     """What the files of all seeds say of each algorithm."""
     runs = [{path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")} for folder in folders(keep)]
-    names = [name for name in ("start", *ONLINE, *OFFLINE, *OTHERS) if all(name in run for run in runs)]
+    names = [name for name in ("start", *ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED) if all(name in run for run in runs)]
     budgets = [min(run[name]["seconds"] for name in BUDGETED if name in run) for run in runs if "ppo" in run]
     rows: dict[str, Row] = {}
     for name in names:
@@ -211,7 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="where results go as they come; a temporary folder when left out")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", default=[], choices=(*ONLINE, *OFFLINE, *OTHERS))
+    parser.add_argument("--only", nargs="+", default=[], choices=(*ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED))
     parser.add_argument("--quick", action="store_true", help="one seed, few comparisons and steps")
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -55,7 +55,7 @@ def function(folder: Path) -> str:
 def test_a_reward_function_is_raised_over_two_rounds(make_project: Make) -> None:
     folder = make_project("project")
     first, second = iterate.run(
-        iterate.Config(folder, rounds=2, reward_function=function(folder), steps=60, prompts=36, threads=1)
+        iterate.Config(folder, rounds=2, reward_function=function(folder), steps=32, prompts=36, threads=1)
     )
     begun, ended = second["means"]["v0"]["learned"], second["means"]["v2"]["learned"]
     assert first["means"]["v1"]["learned"]["value"] > first["means"]["v0"]["learned"]["value"]

@@ -202,7 +202,7 @@ def _parts(given: _Given) -> Parts:
     every = 0 if refitted is not None and validator is None else config.check_every
     acting = _acting(given, chosen, writer, prompts)
     samples = config.reference_samples if config.reward_function else 0
-    scale = scoring.scale_of(scorer, acting, samples, run)
+    scale = scoring.scale_of(scorer, acting, samples, run, ledger)
     acting, check = checked(policy, acting, looking, validator, ledger, run.folder, every, config.seed)
     collect: Collect = acting
     if isinstance(chosen, NLPO) and guide is not None:

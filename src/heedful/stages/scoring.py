@@ -113,7 +113,7 @@ def scorer(
     return _with_gold(found) if gold else found
 
 
-def scale_of(scorer: Reward, acting: Acting, samples: int, run: Run) -> Scale:
+def scale_of(scorer: Reward, acting: Acting, samples: int, run: Run, ledger: Ledger) -> Scale:
     """What brings scores to mean 0 and variance 1 on the reference's own completions; kept in the run's record.
 
     Args:
@@ -121,6 +121,7 @@ def scale_of(scorer: Reward, acting: Acting, samples: int, run: Run) -> Scale:
         acting: writes what is trained on; its reference writes here.
         samples: completions, at least; 0: scores stay as they are.
         run: measured once in it.
+        ledger: of the run, still empty; what it cost is there afterwards, whenever it was paid.
     """
     if not samples:
         return Scale()
@@ -132,9 +133,10 @@ def scale_of(scorer: Reward, acting: Acting, samples: int, run: Run) -> Scale:
         temperature = acting.sampling.temperature
         scores_B = scorer(asked(LanguagePolicy(acting.reference, temperature=temperature), 0)).scores_B
         assert scores_B is not None
-        run.note(scale=asdict(Scale.of(scores_B)))
+        run.note(scale=asdict(Scale.of(scores_B)), scale_costs=ledger.state_dict())
         spread = float(scores_B.std(correction=0))
         say(f"{len(scores_B)} completions of the reference score {float(scores_B.mean()):.2f}, spread {spread:.2f}.")
+    ledger.load_state_dict(run.record["scale_costs"])
     return Scale(**run.record["scale"])
 
 

@@ -4,8 +4,9 @@ Paper: Zhao et al. 2023, "SLiC-HF: Sequence Likelihood Calibration with Human Fe
 max(0, delta - log pi(w) + log pi(l)) - lambda log pi(y_ref). Log-probabilities are of whole completions; there is no
 reference model, the second term keeps the policy in place.
 
-Deviation: y_ref, the text of supervised fine-tuning, is the preferred completion here, because comparisons come without
-one; the authors' "SLiC-HF-direct" has the same pairs. Additions: soft targets and weights.
+Deviations: y_ref, the text of supervised fine-tuning, is the preferred completion here, because comparisons come
+without one; the authors' "SLiC-HF-direct" has the same pairs. The margin is wider than their 1, see `delta`. Additions:
+soft targets and weights.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from heedful.rollouts import Metrics
 class SLiC:
     """A hinge on log-probabilities, with imitation as the brake; needs no reference."""
 
-    delta: float = 1.0
-    """By how many nats the preferred completion should be the more probable one."""
+    delta: float = 20.0
+    """By how many nats the preferred completion should be the more probable one. Longer ones are less probable by many
+    nats: under a smaller margin only those pairs count whose preferred completion is the longer, and answers grow."""
     imitation_weight: float = 0.1
     """The paper's lambda: weight of -log pi of the preferred completion; 0 leaves it out."""
     needs_reference: ClassVar[bool] = False
