@@ -39,7 +39,7 @@ check: .venv/dev.stamp docs
 fix: .venv/dev.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # The pages are plain Markdown, read where the code is hosted: checked here, not rendered.
 docs: .venv/dev.stamp

@@ -1,6 +1,7 @@
 """Every algorithm on the playground: what it gains in true score, how far it goes for it, what it costs.
 
     python benchmarks/algorithms.py --keep FOLDER [--seeds 0 1 2] [--only ppo rloo dpo] [--quick]
+    python benchmarks/algorithms.py --keep FOLDER --model FOLDER --prompts FILE --function rewards.py:score
 
 For each seed, simulated people compare the bundled model's answers once and one reward model learns from them; then
 every algorithm begins from the same version with the same judgements, the same reward and the same number of
@@ -12,6 +13,8 @@ Reported of each, over seeds: the true score of answers to held-out requests les
 start in nats per answer; CPU seconds of training. Of the online ones also, from the training log, smoothed over seven
 steps: the gain where the KL first passes 2 nats, and the gain after the CPU seconds that the cheapest of PPO, RLOO,
 GRPO and best-of-n needs for its whole run. The learned score is what is trained on, and is not what counts.
+
+With --model, those four improve another model against a function, which is reward and true score at once.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,10 +39,10 @@ from scipy.stats import t
 from heedful.files import write_json
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
-from heedful.language.sampling import Sampling
 from heedful.playground.answers import Knobs
 from heedful.playground.world import demonstrations, requests
 from heedful.records import Model, Prompt
+from heedful.reward.rules import load_function, score_texts
 from heedful.settings import FILE, load
 from heedful.stages import collect, import_, init, judge, prefer, reject, reward, sft
 from heedful.stages import improve as online
@@ -57,6 +60,10 @@ DEMONSTRATED = ("sft", "spin", "mixer")
 """Which learn from good answers of somebody's too; they come last, when the others have learnt without."""
 
 COMPARISONS, STEPS, EXAMINED, DEMONSTRATIONS = 2000, 44, 400, 1000
+EPOCHS = 3.0
+"""Over comparisons, demonstrations or winners; about the time that the online ones take."""
+ROUNDS = 3
+"""Of rejection sampling."""
 SKILLED = Knobs(accuracy=0.9, completeness=0.9, polite=0.9, rude=0.0)
 WINDOW = 7
 """Steps over which the training log is smoothed."""
@@ -68,24 +75,63 @@ BUDGETED = ("ppo", "rloo", "grpo", "best_of")
 Row = dict[str, Any]
 
 
-def prepared(folder: Path, seed: int, comparisons: int) -> Project:
-    """A project with judgements and a reward model."""
-    folder.mkdir(parents=True)
-    settings = (files("heedful.playground") / "demo.toml").read_text(encoding="utf-8")
-    (folder / FILE).write_text(settings, encoding="utf-8")
-    project = init.run(init.Config(folder, model=str(files("heedful.playground") / "model")))
-    project.store.add_prompts([*requests(2000, seed, "train"), *requests(EXAMINED, seed, "held_out_topics")])
-    collect.run(settings_of(collect.Config, folder, questions=comparisons, seed=seed))
-    judge.run(judge.Config(folder, by="playground", seed=seed))
-    reward.run(settings_of(reward.Config, folder, seed=seed))
-    return Project.open(folder)
+@dataclasses.dataclass(frozen=True)
+class Playground:
+    """The bundled model, taught by simulated people through a reward model; the world knows the true score."""
+
+    comparisons: int
+    logged: ClassVar[str] = "gold"
+
+    def prepared(self, folder: Path, seed: int) -> None:
+        """Make a project with judgements and a reward model."""
+        settings = (files("heedful.playground") / "demo.toml").read_text(encoding="utf-8")
+        (folder / FILE).write_text(settings, encoding="utf-8")
+        project = init.run(init.Config(folder, model=str(files("heedful.playground") / "model")))
+        project.store.add_prompts([*requests(2000, seed, "train"), *requests(EXAMINED, seed, "held_out_topics")])
+        collect.run(settings_of(collect.Config, folder, questions=self.comparisons, seed=seed))
+        judge.run(judge.Config(folder, by="playground", seed=seed))
+        reward.run(settings_of(reward.Config, folder, seed=seed))
+
+    def online(self, folder: Path) -> online.Config:
+        """What is improved against what."""
+        found: online.Config = settings_of(online.Config, folder, world="playground")
+        return found
+
+    def true(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """The world's."""
+        return [true_score(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Another model, improved against a function, which is the true score too."""
+
+    model: str
+    prompts: Path
+    function: str
+    logged: ClassVar[str] = "score"
+
+    def prepared(self, folder: Path, seed: int) -> None:
+        """Make a project with prompts; the seed changes nothing here."""
+        init.run(init.Config(folder, model=self.model))
+        import_.run(import_.Config(folder, self.prompts))
+
+    def online(self, folder: Path) -> online.Config:
+        """What is improved against what."""
+        found: online.Config = settings_of(online.Config, folder, reward_function=self.function)
+        return found
+
+    def true(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
+        """The function's."""
+        asked = [prompt.as_text() for prompt in prompts]
+        return [sum(each) for each in score_texts(load_function(self.function), asked, texts)]
 
 
 def taught(folder: Path, seed: int) -> None:
     """Put good answers of somebody's into the project."""
     path = folder / "demonstrations.jsonl"
     given = demonstrations(DEMONSTRATIONS, seed, SKILLED)
-    rows = [{"prompt": item.prompt.text, "completion": item.text} for item in given]
+    rows = [{**item.prompt.metadata, "prompt": item.prompt.text, "completion": item.text} for item in given]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     import_.run(import_.Config(folder, path))
 
@@ -96,64 +142,81 @@ def settings_of(kind: Any, folder: Path, **given: Any) -> Any:
     return dataclasses.replace(found, threads=1, **given)
 
 
-def ways(folder: Path, seed: int, steps: int) -> dict[str, Callable[[], Model]]:
+def ways(place: Playground | Rule, folder: Path, seed: int, steps: int) -> dict[str, Callable[[], Model]]:
     """How each algorithm is run."""
     found: dict[str, Callable[[], Model]] = {}
     for name in (*ONLINE, "mixer"):
-        given = {"policy": "start", "algorithm": name, "steps": steps, "seed": seed}
-        settings = settings_of(online.Config, folder, check_every=0, world="playground", **given)
+        settings = dataclasses.replace(
+            place.online(folder), policy="start", algorithm=name, steps=steps, seed=seed, check_every=0
+        )
         found[name] = lambda settings=settings: online.run(settings)  # type: ignore[misc]  # bound to each turn
     for name in (*OFFLINE, "spin"):
         direct = settings_of(prefer.Config, folder, method=name, policy="start", seed=seed)
+        direct = dataclasses.replace(direct, training=dataclasses.replace(direct.training, epochs=EPOCHS))
         found[name] = lambda direct=direct: prefer.run(direct)  # type: ignore[misc]  # as above
-    rejecting = settings_of(reject.Config, folder, policy="start", seed=seed)
-    found["rejection"] = lambda: reject.run(rejecting)
+    found["rejection"] = lambda: rejected(folder, seed, steps * 64)
     imitating = settings_of(sft.Config, folder, policy="start", seed=seed)
+    imitating = dataclasses.replace(imitating, imitation=dataclasses.replace(imitating.imitation, epochs=EPOCHS))
     found["sft"] = lambda: sft.run(imitating)
     return {name: found[name] for name in (*ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED)}
 
 
-def examined(project: Project, version: Model, prompts: list[Prompt], seed: int) -> Row:
+def rejected(folder: Path, seed: int, completions: int) -> Model:
+    """Rounds of rejection sampling, each from the version before, with so many completions in all."""
+    settings = settings_of(reject.Config, folder, policy="start")
+    prompts = max(1, completions // (ROUNDS * settings.completions_per_prompt))
+    imitation = dataclasses.replace(settings.imitation, epochs=EPOCHS)
+    for number in range(ROUNDS):
+        settings = dataclasses.replace(settings, prompts=prompts, imitation=imitation, seed=seed * ROUNDS + number)
+        version = reject.run(settings)
+        settings = dataclasses.replace(settings, policy=version.id)
+    return version
+
+
+def examined(place: Playground | Rule, project: Project, version: Model, prompts: list[Prompt], seed: int) -> Row:
     """True scores, KL and length of a version's answers to held-out requests."""
     model = load_policy(project, version, torch.device("cpu"))
     start = load_policy(project, project.policy_named("start"), torch.device("cpu"))
-    sampling = Sampling(max_new_tokens=40)
+    sampling = place.online(project.folder).sampling
     written = write_completions(
         model, LocalSampler(model, 64), prompts, sampling, policy=version.id, seed=seed, on_progress=lambda _: None
     )
     return {
-        "gold": [true_score(prompt, each.text) for prompt, each in zip(prompts, written, strict=True)],
+        "gold": place.true(prompts, [each.text for each in written]),
         "kl": float(np.mean(log_ratio(model, start, prompts, written))),
         "length": float(np.mean([len(each.token_ids) for each in written])),
     }
 
 
-def log_of(project: Project, version: Model) -> list[tuple[float, float]]:
+def log_of(place: Playground | Rule, project: Project, version: Model) -> list[tuple[float, float]]:
     """(KL, true score) of each step, as the training log has them; nothing for algorithms that do not log both."""
     lines = (project.folder / "runs" / str(version.run) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    return [(row["kl"], row["gold"]) for row in rows if "kl" in row and "gold" in row]
+    return [(row["kl"], row[place.logged]) for row in rows if "kl" in row and place.logged in row]
 
 
-def one_seed(keep: Path, seed: int, wanted: list[str], comparisons: int, steps: int) -> None:
+def one_seed(place: Playground | Rule, keep: Path, seed: int, wanted: Sequence[str], steps: int) -> None:
     """Every algorithm once, each into a file of its own; what is there already is not done again."""
     known = {path.name.removesuffix(".json") for path in (keep / str(seed)).glob("*.json")}
     scratch = Path(tempfile.mkdtemp(prefix="heedful-algorithms-"))
     try:
-        project = prepared(scratch / "project", seed, comparisons)
+        folder = scratch / "project"
+        folder.mkdir()
+        place.prepared(folder, seed)
+        project = Project.open(folder)
         prompts = project.prompts("evaluate")[:EXAMINED]
-        begun = examined(project, project.policy_named("start"), prompts, seed)
-        for name, run in {"start": None, **ways(project.folder, seed, steps)}.items():
+        begun = examined(place, project, project.policy_named("start"), prompts, seed)
+        for name, run in {"start": None, **ways(place, folder, seed, steps)}.items():
             if name in known or (wanted and name not in wanted and name != "start"):
                 continue
             if name in DEMONSTRATED:
-                taught(project.folder, seed)
+                taught(folder, seed)
             row: Row = {**begun, "seconds": 0.0, "log": []}
             if run is not None:
                 began = time.process_time()
                 version = run()
-                row = {"seconds": time.process_time() - began, "log": log_of(project, version)}
-                row |= examined(project, version, prompts, seed)
+                row = {"seconds": time.process_time() - began, "log": log_of(place, project, version)}
+                row |= examined(place, project, version, prompts, seed)
             gains = np.subtract(row.pop("gold"), begun["gold"])
             row |= {"gain": float(gains.mean()), "gain_se": float(gains.std(ddof=1) / len(gains) ** 0.5)}
             write_json(keep / str(seed) / f"{name}.json", row)
@@ -211,7 +274,8 @@ def summary(keep: Path) -> dict[str, Row]:
             row["gain_at_kl"] = over_seeds([gain_at_kl(one["log"]) for one in each])
             found = zip(each, budgets, strict=False)
             row["gain_in_budget"] = over_seeds([gain_after(one["log"], one["seconds"], s) for one, s in found])
-            curves = np.mean([smoothed(one["log"]) for one in each], 0)
+            shortest = min(len(one["log"]) for one in each)  # an alarm may have ended one earlier
+            curves = np.mean([smoothed(one["log"][:shortest]) for one in each], 0)
             row["curve"] = [[round(float(value), 3) for value in point] for point in curves.T]
         rows[name] = row
     return rows
@@ -228,14 +292,21 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where results go as they come; a temporary folder when left out")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], choices=(*ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED))
+    parser.add_argument("--model", help="another model instead of the playground's, improved against a function")
+    parser.add_argument("--prompts", type=Path, help="its prompts, as `heedful import` reads them")
+    parser.add_argument("--function", help="FILE.py:NAME, its reward and its true score")
     parser.add_argument("--quick", action="store_true", help="one seed, few comparisons and steps")
     given = parser.parse_args()
     torch.set_num_threads(1)
     comparisons, steps = (200, 8) if given.quick else (COMPARISONS, STEPS)
+    place: Playground | Rule = Playground(comparisons)
+    wanted = given.only
+    if given.model:
+        place, wanted, comparisons = Rule(given.model, given.prompts, given.function), given.only or BUDGETED, 0
     keep = given.keep or Path(tempfile.mkdtemp(prefix="heedful-compared-"))
     for seed in given.seeds[:1] if given.quick else given.seeds:
         (keep / str(seed)).mkdir(parents=True, exist_ok=True)
-        one_seed(keep, seed, given.only, comparisons, steps)
+        one_seed(place, keep, seed, wanted, steps)
     rows = summary(keep)
     print("\n| algorithm | gain in true score | KL, nats | gain at 2 nats | gain in equal time | tokens | CPU s |")
     print("|---|---|---|---|---|---|---|")

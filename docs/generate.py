@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from docs.comparison import comparison_picture, comparison_rows, comparison_setting
+
 from heedful.cli import OTHER_MODULES, VERBS, stage_of
 from heedful.learning.formulas import METRICS
 from heedful.stages.project import ProjectSettings
@@ -256,6 +258,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/cli.md": {"project settings": project_settings, "verbs": verb_sections},
     "docs/metrics.md": {"learning metrics": metric_rows},
     "docs/papers.md": {"citations": citation_rows},
+    "docs/comparison.md": {"setting": comparison_setting, "comparison": comparison_rows},
 }
 """Page -> its generated parts, and what makes them."""
 
@@ -281,7 +284,8 @@ def dark_picture() -> str:
 
 def generated() -> dict[str, str]:
     """Every file that has generated parts -> its whole content."""
-    return {**{path: page(path) for path in PARTS}, "docs/loop-dark.svg": dark_picture()}
+    compared = {f"docs/comparison-{theme}.svg": comparison_picture(theme) for theme in ("light", "dark")}
+    return {**{path: page(path) for path in PARTS}, "docs/loop-dark.svg": dark_picture(), **compared}
 
 
 def main() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from docs import generate as generator
 
 from heedful.cli import VERBS, stage_of
 from heedful.learning.formulas import METRICS
@@ -29,18 +28,6 @@ VERBS_WITHOUT_STAGE: dict[str, str] = {}
 """Verb -> why its stage does not exist yet. This list only shrinks."""
 
 
-def _load_generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-generator = _load_generator()
-
-
 def rooms() -> list[str]:
     return sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
@@ -52,9 +39,9 @@ def relative(path: Path) -> str:
 # Generated parts
 
 
-@pytest.mark.parametrize("name", [*generator.PARTS, "docs/loop-dark.svg"])
+@pytest.mark.parametrize("name", generator.generated())
 def test_generated_parts_are_up_to_date(name: str) -> None:
-    wanted = generator.page(name) if name in generator.PARTS else generator.dark_picture()
+    wanted = generator.generated()[name]
     assert (ROOT / name).read_text(encoding="utf-8") == wanted, "run `make fix`"
 
 
