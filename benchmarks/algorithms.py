@@ -131,7 +131,8 @@ def taught(folder: Path, seed: int) -> None:
     """Put good answers of somebody's into the project."""
     path = folder / "demonstrations.jsonl"
     given = demonstrations(DEMONSTRATIONS, seed, SKILLED)
-    rows = [{**item.prompt.metadata, "prompt": item.prompt.text, "completion": item.text} for item in given]
+    Project.open(folder).store.add_prompts([item.prompt for item in given])  # the world judges by their metadata
+    rows = [{"prompt": item.prompt.text, "completion": item.text} for item in given]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     import_.run(import_.Config(folder, path))
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from heedful.language.llama_rows import states_of
 from heedful.language.pretrained import LanguageModel
 from heedful.language.tokens import Padded, positions
 
@@ -70,14 +71,8 @@ def _tried(model: LanguageModel) -> bool:
     ids_1S = torch.arange(min(PROBE, model.vocabulary, model.context_tokens), device=model.device)[None]
     real_1S = torch.ones_like(ids_1S, dtype=torch.bool)
     logits_1SV = model.logits(ids_1S, real_1S, positions(real_1S), 2)
-    found_1SV = head(_states(model, ids_1S)[:, -2:])
+    found_1SV = head(states_of(model.body, ids_1S)[:, -2:])
     return found_1SV.shape == logits_1SV.shape and torch.allclose(found_1SV, logits_1SV, rtol=1e-4, atol=1e-5)
-
-
-def _states(model: LanguageModel, ids_BS: Tensor) -> Tensor:
-    columns_1S = torch.arange(ids_BS.shape[1], device=ids_BS.device)[None]
-    states_BSD: Tensor = model.body(input_ids=ids_BS, position_ids=columns_1S, use_cache=False).last_hidden_state
-    return states_BSD
 
 
 def _packed_logits(model: LanguageModel, part: Padded) -> Tensor:
@@ -88,7 +83,7 @@ def _packed_logits(model: LanguageModel, part: Padded) -> Tensor:
     first_B1 = part.attend_mask_BS.int().argmax(1, keepdim=True)
     moved_BS = ids_BS.gather(1, (columns_S + first_B1) % width)
     room = min(width, model.context_tokens)  # beyond it all is padding, without position
-    states_XD = _states(model, moved_BS[:, :room]).flatten(0, 1)
+    states_XD = states_of(model.body, moved_BS[:, :room]).flatten(0, 1)
     before_BT = columns_S[width - steps :] - 1 - first_B1 + room * torch.arange(rows, device=ids_BS.device)[:, None]
     logits_NV: Tensor = model.module.get_output_embeddings()(states_XD[before_BT[mask_BT]])
     return logits_NV

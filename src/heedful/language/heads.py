@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from heedful.errors import Problem
 from heedful.files import write_atomically, write_json
 from heedful.language import encoder_decoder
+from heedful.language.llama_rows import states_of
 from heedful.language.lora import plain
 from heedful.language.pretrained import LanguageModel, load, save
 from heedful.language.trained_weights import complete_state, trained_state
@@ -81,9 +82,7 @@ class ScalarModel(nn.Module):
         first_B1 = attend_mask_BS.int().argmax(1, keepdim=True)
         moved_BS = ids_BS.gather(1, (columns_S + first_B1) % len(columns_S))
         room = min(len(columns_S), self.language_model[0].context_tokens)  # beyond it all is padding, without position
-        hidden_BSD = self.trunk(
-            input_ids=moved_BS[:, :room], position_ids=columns_S[None, :room], use_cache=False
-        ).last_hidden_state
+        hidden_BSD = states_of(self.trunk, moved_BS[:, :room])
         values_BS: Tensor = F.pad(self.head(hidden_BSD)[..., 0], (0, len(columns_S) - room))
         back_BS = values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
         return self._normalised(back_BS)

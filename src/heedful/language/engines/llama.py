@@ -20,10 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from heedful.language.llama_rows import SMALL, added, plain_layers, side_by_side
 from heedful.language.pretrained import LanguageModel
-
-SMALL = 50_000_000
-"""Up to so many parameters, weights that read the same input are laid side by side for the time of a call."""
 
 
 class Columns(Protocol):
@@ -40,11 +38,7 @@ def understands(model: LanguageModel) -> bool:
     module, config = model.module, model.module.config
     if model.layers != config.num_hidden_layers:
         return False  # a guide reads along, and its logits go into a rule
-    if type(module).__name__ not in ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"):
-        return False
-    if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
-        return False
-    if config.hidden_act != "silu" or config.rope_parameters["rope_type"] not in ("default", "linear", "llama3"):
+    if type(module).__name__.lower() != f"{config.model_type}forcausallm" or not plain_layers(config):
         return False
     linear = [module.lm_head, *(part for name, part in module.named_modules() if name.endswith("_proj"))]
     return all(type(part) is nn.Linear for part in linear)
@@ -99,9 +93,9 @@ class LlamaDecoder:
         for layer, columns in zip(self.layers, cache, strict=True):
             normed_BD = self._norm(x_BD, layer.before_attention)
             mixed_BD = self._attention(normed_BD, layer, columns, bias_B11C, cosine_B1W, sine_B1W)
-            x_BD = _added(x_BD, mixed_BD, *layer.out)
+            x_BD = added(x_BD, mixed_BD, *layer.out)
             gate_BF, up_BF = _products(self._norm(x_BD, layer.before_mlp), layer.gate_up).chunk(2, -1)
-            x_BD = _added(x_BD, F.silu(gate_BF) * up_BF, *layer.down)
+            x_BD = added(x_BD, F.silu(gate_BF) * up_BF, *layer.down)
         return F.linear(self._norm(x_BD, self.last_norm), *self.head)
 
     def _norm(self, x_BD: Tensor, weight_D: Tensor) -> Tensor:
@@ -139,26 +133,12 @@ def _weights(layer: Any, *, beside: bool) -> _Layer:
     )
 
 
-def _side_by_side(parts: Sequence[nn.Linear], *, beside: bool) -> list[tuple[Tensor, Tensor | None]]:
-    """One weight for all parts, or where copying them would cost too much memory, each by itself."""
-    if not beside:
-        return [(part.weight, part.bias) for part in parts]
-    biases = [part.bias for part in parts]
-    some = next((bias for bias in biases if bias is not None), None)
-    bias = None
-    if some is not None:
-        bias = torch.cat(
-            [b if b is not None else some.new_zeros(p.out_features) for b, p in zip(biases, parts, strict=True)]
-        )
-    return [(torch.cat([part.weight for part in parts]), bias)]
+def _side_by_side(projections: Sequence[nn.Linear], *, beside: bool) -> list[tuple[Tensor, Tensor | None]]:
+    """One weight for all, or where copying them would cost too much memory, each by itself."""
+    parts: list[tuple[Tensor, Tensor | None]] = [(part.weight, part.bias) for part in projections]
+    return [side_by_side(parts)] if beside else parts
 
 
 def _products(x_BD: Tensor, weights: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
     found = [F.linear(x_BD, weight, bias) for weight, bias in weights]
     return found[0] if len(found) == 1 else torch.cat(found, -1)
-
-
-def _added(x_BD: Tensor, y_BF: Tensor, weight_DF: Tensor, bias_D: Tensor | None) -> Tensor:
-    """x + weight y + bias, the sum made by the product."""
-    summed_BD = torch.addmm(x_BD, y_BF, weight_DF.T)
-    return summed_BD if bias_D is None else summed_BD + bias_D
