@@ -271,7 +271,7 @@ def summary(keep: Path) -> dict[str, Row]:
         row = {"gains": gains, "gain": mean, "half_width": half}
         row["least_lower_bound"] = min(row["gain"] - 1.96 * row["gain_se"] for row in each)
         row |= {key: float(np.mean([one[key] for one in each])) for key in ("kl", "length", "seconds")}
-        if all(one["log"] for one in each):
+        if name in ONLINE and all(one["log"] for one in each):  # mixer's completions are not its own from the start
             row["gain_at_kl"] = over_seeds([gain_at_kl(one["log"]) for one in each])
             found = zip(each, budgets, strict=False)
             row["gain_in_budget"] = over_seeds([gain_after(one["log"], one["seconds"], s) for one, s in found])

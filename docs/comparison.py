@@ -27,6 +27,10 @@ DRAWN = ("ppo", "rloo", "grpo", "best_of", "online_dpo", "reinforce")
 EVERY = 3
 """Steps between the points that are drawn; neighbours share most of their window."""
 
+FROM_COMPARISONS = ("dpo", "ipo", "simpo", "slic", "kto", "orpo")
+FROM_DEMONSTRATIONS = ("sft", "spin", "mixer")
+"""Also from samples, of `mixer`."""
+
 WIDTH = 880
 Row = dict[str, Any]
 
@@ -44,11 +48,22 @@ def with_half_width(value: Sequence[float] | None) -> str:
     return f"{value[0]:+.2f} ± {value[1]:.2f}"
 
 
+def learns_from(name: str) -> str:
+    """What an algorithm is given."""
+    if name == "start":
+        return ""
+    if name in FROM_COMPARISONS:
+        return "comparisons"
+    if name in FROM_DEMONSTRATIONS:
+        return "demonstrations" + (", scores" if name == "mixer" else "")
+    return "scores"
+
+
 def comparison_rows() -> str:
     """Every algorithm, the largest gain first; the start at the end."""
     rows: dict[str, Row] = measured()["rows"]
     columns = [
-        *("algorithm", "gain in true score", "least lower bound", "KL, nats"),
+        *("algorithm", "learns from", "gain in true score", "least lower bound", "KL, nats"),
         *("gain at 2 nats", "gain in equal time", "tokens", "CPU s"),
     ]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
@@ -56,6 +71,7 @@ def comparison_rows() -> str:
         gain = with_half_width((row["gain"], row["half_width"])) if name != "start" else "0"
         cells = [
             f"`{name}`" if name != "start" else "the start",
+            learns_from(name),
             gain,
             f"{row['least_lower_bound']:+.2f}" if name != "start" else "",
             f"{row['kl']:.1f}",
