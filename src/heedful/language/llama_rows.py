@@ -147,13 +147,19 @@ def added(x_ND: Tensor, y_NF: Tensor, weight_DF: Tensor, bias_D: Tensor | None) 
     return summed_ND if bias_D is None else summed_ND + bias_D
 
 
+def unit_scale(x_ND: Tensor, epsilon: float) -> Tensor:
+    """scale_N1 with which the mean square of each row becomes one."""
+    length_N1 = torch.linalg.vector_norm(x_ND, dim=-1, keepdim=True)
+    mean_N1 = torch.addcmul(x_ND.new_tensor(epsilon), length_N1, length_N1, value=1 / x_ND.shape[-1])
+    return mean_N1.rsqrt_()
+
+
 class _Normed(torch.autograd.Function):
     """x -> n = x / root(mean(x^2) + epsilon);  dx = (dn - n mean(dn n)) / root."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:
-        square = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_()
-        scale = square.div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        scale = unit_scale(x, epsilon)
         normed: Tensor = x * scale
         ctx.save_for_backward(normed, scale)
         return normed

@@ -94,11 +94,12 @@ def choose(logits_BV: Tensor, uniforms_B: Tensor, settings: Sampling) -> tuple[T
     if settings.top_k or settings.top_p < 1:
         weights_BV = truncate(weights_BV, settings.top_k, settings.top_p)
     cumulative_BV = weights_BV.cumsum(-1)
-    thresholds_B1 = uniforms_B.to(cumulative_BV)[:, None] * cumulative_BV[:, -1:]
-    tokens_B1 = torch.searchsorted(cumulative_BV, thresholds_B1, right=True)
-    # A uniform number that rounds up to the total would fall off the end: take the last token with any weight.
-    last_B1 = (weights_BV > 0).int().cumsum(-1).argmax(-1, keepdim=True)
-    tokens_B1 = torch.minimum(tokens_B1, last_B1)
+    total_B1 = cumulative_BV[:, -1:]
+    # Below the total, or a number that rounds up to 1 would fall off the end or onto a token without weight.
+    below_B1 = torch.minimum(
+        uniforms_B.to(cumulative_BV)[:, None] * total_B1, total_B1.nextafter(torch.zeros_like(total_B1))
+    )
+    tokens_B1 = torch.searchsorted(cumulative_BV, below_B1, right=True)
     return tokens_B1[:, 0], logprobs_BV.gather(-1, tokens_B1)[:, 0]
 
 
