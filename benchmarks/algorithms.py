@@ -1,7 +1,7 @@
 """Every algorithm on the playground: what it gains in true score, how far it goes for it, what it costs.
 
     python benchmarks/algorithms.py --keep FOLDER [--seeds 0 1 2] [--only ppo rloo dpo] [--quick]
-    python benchmarks/algorithms.py --keep FOLDER --model FOLDER --prompts FILE --function rewards.py:score
+    python benchmarks/algorithms.py --keep FOLDER --model FOLDER [--prompts FILE] [--function rewards.py:score]
 
 For each seed, simulated people compare the bundled model's answers once and one reward model learns from them; then
 every algorithm begins from the same version with the same judgements, the same reward and the same number of
@@ -14,7 +14,8 @@ start in nats per answer; CPU seconds of training. Of the online ones also, from
 steps: the gain where the KL first passes 2 nats, and the gain after the CPU seconds that the cheapest of PPO, RLOO,
 GRPO and best-of-n needs for its whole run. The learned score is what is trained on, and is not what counts.
 
-With --model, those four improve another model against a function, which is reward and true score at once.
+With --model, those four improve another model (one that writes stories) against a function, which is reward and true
+score at once: answers shall end with a full stop and not be long (`ended`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -72,7 +74,24 @@ AT_KL = 2.0
 BUDGETED = ("ppo", "rloo", "grpo", "best_of")
 """Whose cheapest run sets the budget."""
 
+BEGINNINGS = (
+    "Once upon a time there was a {} {}",
+    "One day a {} {} went to the park",
+    "In a house by the sea lived a {} {}",
+    "The {} {} was looking for a friend",
+)
+WHAT = ("little", "big", "happy", "sad", "old", "brave", "funny", "kind", "hungry", "sleepy")
+WHO = ("dog", "cat", "bird", "girl", "boy", "bear", "fish", "mouse", "horse", "frog")
+
 Row = dict[str, Any]
+
+
+def ended(prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    """1 for a full stop at the end, less 0.05 for each word beyond the twentieth."""
+    found = [
+        (float(text.rstrip().endswith(".")), len(text.split())) for _, text in zip(prompts, completions, strict=True)
+    ]
+    return [full_stop - 0.05 * max(0, words - 20) for full_stop, words in found]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,14 +126,18 @@ class Rule:
     """Another model, improved against a function, which is the true score too."""
 
     model: str
-    prompts: Path
+    prompts: Path | None
     function: str
     logged: ClassVar[str] = "score"
 
     def prepared(self, folder: Path, seed: int) -> None:
         """Make a project with prompts; the seed changes nothing here."""
-        init.run(init.Config(folder, model=self.model))
-        import_.run(import_.Config(folder, self.prompts))
+        project = init.run(init.Config(folder, model=self.model))
+        if self.prompts:
+            import_.run(import_.Config(folder, self.prompts))
+        else:
+            texts = [beginning.format(what, who) for beginning, what, who in product(BEGINNINGS, WHAT, WHO)]
+            project.store.add_prompts([Prompt.of(text) for text in texts])
 
     def online(self, folder: Path) -> online.Config:
         """What is improved against what."""
@@ -294,8 +317,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], choices=(*ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED))
     parser.add_argument("--model", help="another model instead of the playground's, improved against a function")
-    parser.add_argument("--prompts", type=Path, help="its prompts, as `heedful import` reads them")
-    parser.add_argument("--function", help="FILE.py:NAME, its reward and its true score")
+    parser.add_argument(
+        "--prompts", type=Path, help="its prompts, as `heedful import` reads them; 400 beginnings of stories"
+    )
+    parser.add_argument("--function", default=f"{__file__}:ended", help="FILE.py:NAME, its reward and its true score")
     parser.add_argument("--quick", action="store_true", help="one seed, few comparisons and steps")
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--sizes", nargs="+", default=["named", "10M"], choices=["named", "10M"])
     parser.add_argument("--only", nargs="+", default=["rloo", "sampling", "dpo"])
     parser.add_argument("--quick", action="store_true", help="one repeat, one thread")
     given = parser.parse_args()
@@ -157,7 +158,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         named = given.model or str(Path(__file__).parent.parent / "src" / "heedful" / "playground" / "model")
-        models = {Path(named).name: named, "10M": str(ten_million(load(named).tokenizer, folder / "10M"))}
+        models = {Path(named).name: named} if "named" in given.sizes else {}
+        if "10M" in given.sizes:
+            models["10M"] = str(ten_million(load(named).tokenizer, folder / "10M"))
         for label, path in models.items():
             stop, mean = stop_token(load(path))
             print(f"{label}: ragged completions have {mean:.1f} of {TOKENS} tokens on average", flush=True)

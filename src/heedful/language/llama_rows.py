@@ -2,9 +2,9 @@
 
 A small model spends a third of a training pass in what lies between matrix products and attention: norms, rotations and
 gates, each made of several passes over all tokens, forward and backward. Here each of them is one step with a gradient
-written out, norms are folded into the weights that read them, and weights that read the same input are laid side by
-side. It computes what the model's own forward pass computes (Touvron et al. 2023, "LLaMA"; rotary positions: Su et al.
-2021, arXiv:2104.09864), up to the rounding of a different order of operations.
+written out, norms are folded into the weights that read them where these are the smaller, and weights that read the
+same input are laid side by side. It computes what the model's own forward pass computes (Touvron et al. 2023, "LLaMA";
+rotary positions: Su et al. 2021, arXiv:2104.09864), up to the rounding of a different order of operations.
 
 Shapes: B rows, S columns, D width, H heads, K heads of keys and values, T heads of both that turn, W width of a head, X
 half of it, F width of the gates.
@@ -95,7 +95,8 @@ def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor) -> Tensor:
     width = int(part.head_dim)
     turning = [_paired(projection, width) for projection in (part.q_proj, part.k_proj)]
     weight_ND, bias_N = side_by_side([*turning, (part.v_proj.weight, part.v_proj.bias)])
-    all_BSN = F.linear(_normed(x_BSD, norm), weight_ND * norm.weight, bias_N)
+    normed_BSD, (weight_ND,) = _normed_for(x_BSD, norm, weight_ND)
+    all_BSN = F.linear(normed_BSD, weight_ND, bias_N)
     all_BSNW = all_BSN.view(*all_BSN.shape[:2], -1, width)
     heads, key_heads = (len(weight) // width for weight, _ in turning)
     parts = _Turned.apply(all_BSNW, turn_STX, heads)  # type: ignore[no-untyped-call]  # PyTorch
@@ -108,8 +109,9 @@ def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor) -> Tensor:
 
 def _gated(x_BSD: Tensor, layer: Any) -> Tensor:
     part, norm = layer.mlp, layer.post_attention_layernorm
-    normed_BSD = _normed(x_BSD, norm)
-    gate_BSF, up_BSF = (F.linear(normed_BSD, p.weight * norm.weight, p.bias) for p in (part.gate_proj, part.up_proj))
+    normed_BSD, (gate_FD, up_FD) = _normed_for(x_BSD, norm, part.gate_proj.weight, part.up_proj.weight)
+    gate_BSF = F.linear(normed_BSD, gate_FD, part.gate_proj.bias)
+    up_BSF = F.linear(normed_BSD, up_FD, part.up_proj.bias)
     return _beside(x_BSD, _Gated.apply(gate_BSF, up_BSF), part.down_proj)  # type: ignore[no-untyped-call]  # PyTorch
 
 
@@ -117,6 +119,14 @@ def _normed(x_BSD: Tensor, norm: Any) -> Tensor:
     """x / root of its mean square, without the norm's weight."""
     found: Tensor = _Normed.apply(x_BSD, norm.variance_epsilon)  # type: ignore[no-untyped-call]  # PyTorch
     return found
+
+
+def _normed_for(x_BSD: Tensor, norm: Any, *weights: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+    """(normed input, weights that read it), the norm's own weight on whichever side has fewer numbers."""
+    normed_BSD, scale_D = _normed(x_BSD, norm), norm.weight
+    if normed_BSD[..., 0].numel() < sum(len(weight) for weight in weights):
+        return normed_BSD * scale_D, weights
+    return normed_BSD, [weight * scale_D for weight in weights]
 
 
 def _beside(x_BSD: Tensor, y_BSF: Tensor, projection: nn.Linear) -> Tensor:

@@ -15,9 +15,10 @@ from heedful.language.pretrained import LanguageModel
 from heedful.language.tokens import Padded, trimmed_parts
 from heedful.rollouts import Evaluation, Rollouts
 
-PART_COST = 1e7
-"""What one more forward pass costs, in multiplications per layer: on a Llama of 260,000 parameters, one thread, as much
-as 200 tokens."""
+PART_COST, PART_TOKENS = 5e6, 100
+"""What one more forward and backward pass costs: so many multiplications per layer, which count on small models (on a
+Llama of 260,000 parameters, one thread, as much as 100 tokens), and passing over the weights, which is so many tokens
+on a model of any size."""
 
 PART_NUMBERS = 2**26
 """Most numbers that a forward pass may give (tokens times vocabulary), so that no more need to be in memory at once."""
@@ -91,7 +92,7 @@ def _in_parts(
 ) -> list[Tensor]:
     """`of_part` over parts of like length, each without the padding it does not need; results in the old order."""
     whole = Padded(rollouts.inputs["ids_BS"], rollouts.inputs["attend_mask_BS"], rollouts.mask_BT)
-    part_cost = int(PART_COST * model.layers / model.size)
+    part_cost = PART_TOKENS + int(PART_COST * model.layers / model.size)
     parts = list(trimmed_parts(whole, part_cost, max(1024, PART_NUMBERS // model.vocabulary)))
     steps = rollouts.mask_BT.shape[1]
     found = [of_part(part) for _, part in parts]
