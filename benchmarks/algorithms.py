@@ -318,7 +318,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], choices=(*ONLINE, *OFFLINE, *OTHERS, *DEMONSTRATED))
     parser.add_argument("--model", help="another model instead of the playground's, improved against a function")
     parser.add_argument(
-        "--prompts", type=Path, help="its prompts, as `heedful import` reads them; 400 beginnings of stories"
+        "--prompts",
+        type=Path,
+        help="its prompts, as `heedful import` reads them; when left out, 400 beginnings of stories",
     )
     parser.add_argument("--function", default=f"{__file__}:ended", help="FILE.py:NAME, its reward and its true score")
     parser.add_argument("--quick", action="store_true", help="one seed, few comparisons and steps")

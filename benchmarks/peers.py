@@ -1,6 +1,6 @@
 """heedful beside TRL: whole online RLOO steps, DPO steps, and sampling alone, on the same model, prompts and lengths.
 
-    python benchmarks/peers.py --trl PATH/bin/python [--model FOLDER] [--quick]
+    python benchmarks/peers.py --trl PATH/bin/python [--model FOLDER] [--sizes named 10M] [--quick]
 
 Jobs: fixed length (no token ends a completion) and ragged (one that ends them after about a third of the length). Each
 job runs in a process of its own, heedful and the peer in turns, on one thread and then on two; the first step of a

@@ -93,7 +93,6 @@ def test_the_branch_equals_a_full_copy_and_computes_the_trunk_once(kind: str, ma
     assert torch.equal(logprobs_BT, response_logprobs(model, rollouts())[0])
     torch.testing.assert_close(ref_BT, response_logprobs(reference, rollouts())[0], atol=1e-6, rtol=0)
     assert computed == [1, 0, 1], "by itself it computes everything again"
-    assert computed[1:] == [0, 1]
 
 
 def test_with_the_head_alone_the_whole_trunk_is_shared(make_model: Make) -> None:

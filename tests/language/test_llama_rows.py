@@ -95,8 +95,24 @@ def test_what_it_does_not_know_goes_through_the_models_own_pass(tokenizer: Any, 
     handle = body.layers[0].mlp.register_forward_hook(lambda *_: None)
     assert refused(body)
     handle.remove()
+    handle = body.layers[0].register_full_backward_hook(lambda *_: None)
+    assert refused(body)
+    handle.remove()
+    assert not understands(body.train())
+    body.eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not understands(body)
     monkeypatch.setattr("heedful.language.llama_rows.SMALL", 10)
     assert refused(body)
+
+
+def test_what_is_hooked_to_a_whole_layer_is_heeded(tokenizer: Any) -> None:
+    body, seen = made(CONFIGS["llama"], tokenizer).body, []
+    body.layers[0].register_forward_hook(lambda _layer, _given, states: seen.append(states.detach()))
+    body.layers[1].register_forward_hook(lambda _layer, _given, states: 2 * states + 1)
+    assert understands(body)
+    torch.testing.assert_close(hidden_states(body, IDS), own(body, IDS), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(seen[0], seen[1], atol=1e-4, rtol=1e-4)
 
 
 def test_a_reference_that_shares_a_frozen_trunk_still_takes_what_the_policy_computed(tokenizer: Any) -> None:

@@ -25,6 +25,13 @@ def test_a_token_without_weight_is_never_drawn_at_the_edges() -> None:
         assert choose(logits_BV, torch.tensor([uniform], dtype=torch.float64), Sampling())[0].item() == 1
 
 
+def test_logits_that_are_no_numbers_give_log_probabilities_that_are_none() -> None:
+    logits_BV = torch.tensor([[0.0, float("nan"), 0.0], [-torch.inf] * 3, [0.0, 0.0, 0.0]])
+    tokens_B, logprobs_B = choose(logits_BV, torch.tensor([0.5, 0.5, 0.9]), Sampling(max_new_tokens=1))
+    assert bool((tokens_B < 3).all())
+    assert logprobs_B.isnan().tolist() == [True, True, False]
+
+
 def test_temperature_divides_the_logits() -> None:
     logits_BV = torch.tensor([[1.0, 0.0]])
     _, logprobs_B = choose(logits_BV, torch.tensor([0.0]), Sampling(temperature=0.5))

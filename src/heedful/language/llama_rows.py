@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SMALL = 50_000_000
-"""Up to so many parameters, weights that read the same input are laid side by side for the time of a pass."""
+"""Up to so many parameters a body goes this way: beyond, what lies between the products is little, and the copies of
+weights that are laid side by side are much."""
 
 KINDS = ("llama", "mistral", "qwen2")
 """What transformers calls the architectures that are the same below their language head."""
@@ -38,8 +39,9 @@ def plain_layers(config: Any) -> bool:
 def understands(body: nn.Module) -> bool:
     """Whether `hidden_states` computes what a body's forward pass would.
 
-    That is where it is plain (no adapters), small, in float32 on a CPU, and nobody looks into its layers. What is
-    hooked to a whole layer, or takes its place, is heeded.
+    That is where it is plain (no adapters), small, in evaluation mode, in float32 on a CPU, and nobody looks into its
+    layers. What is hooked to the forward pass of a whole layer is heeded, and so is what takes its place, which is
+    given the states alone.
     """
     config: Any = body.config
     if type(body).__name__.lower() != f"{config.model_type}model" or not plain_layers(config):
@@ -48,13 +50,27 @@ def understands(body: nn.Module) -> bool:
     if any(type(module) is not nn.Linear for name, module in modules.items() if name.endswith("_proj")):
         return False
     layers: Any = body.layers
-    whole = set(layers)
-    if any(each._forward_pre_hooks or each._forward_hooks_with_kwargs for each in modules.values()):
+    whole_layers = set(layers)
+    if any(_watched(each) or (each not in whole_layers and _replaced_or_hooked(each)) for each in modules.values()):
         return False
-    if any(each not in whole and (each._forward_hooks or "forward" in vars(each)) for each in modules.values()):
+    if body.training or config._attn_implementation != "sdpa" or torch.is_autocast_enabled("cpu"):
         return False
-    here = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
-    return here and config._attn_implementation == "sdpa" and sum(weight.numel() for weight in weights) <= SMALL
+    on_cpu = all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in weights)
+    return on_cpu and sum(weight.numel() for weight in weights) <= SMALL
+
+
+def _watched(module: nn.Module) -> bool:
+    """Whether hooks are there that a pass around the module would not call."""
+    return bool(
+        module._forward_pre_hooks
+        or module._forward_hooks_with_kwargs
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def _replaced_or_hooked(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or "forward" in vars(module))
 
 
 def states_of(body: Any, ids_BS: Tensor) -> Tensor:
@@ -80,12 +96,13 @@ def hidden_states(body: Any, ids_BS: Tensor) -> Tensor:
     turning = int(body.config.num_attention_heads) + int(body.config.num_key_value_heads)
     turn_SX = torch.complex(cosine_1SW[0, :, :half], sine_1SW[0, :, :half])
     turn_STX = turn_SX[:, None].expand(-1, turning, -1).contiguous()  # a product is slow where heads share it
-    for layer in body.layers:
+    for layer in body.layers[: body.config.num_hidden_layers]:
         before_BSD = x_BSD
         replaced = vars(layer).get("forward")
         x_BSD = replaced(x_BSD) if replaced else _gated(_attended(x_BSD, layer, turn_STX), layer)
         for hook in layer._forward_hooks.values():
-            hook(layer, (before_BSD,), x_BSD)
+            found = hook(layer, (before_BSD,), x_BSD)
+            x_BSD = x_BSD if found is None else found
     weight_D: Tensor = body.norm.weight
     return _normed(x_BSD, body.norm) * weight_D
 
@@ -104,7 +121,7 @@ def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor) -> Tensor:
     mixed_BHSW = F.scaled_dot_product_attention(
         query_BHSW, key_BKSW, value_BKSW, is_causal=True, scale=part.scaling, enable_gqa=heads != key_heads
     )
-    return _beside(x_BSD, mixed_BHSW.transpose(1, 2).flatten(-2), part.o_proj)
+    return _onto(x_BSD, mixed_BHSW.transpose(1, 2).flatten(-2), part.o_proj)
 
 
 def _gated(x_BSD: Tensor, layer: Any) -> Tensor:
@@ -112,7 +129,7 @@ def _gated(x_BSD: Tensor, layer: Any) -> Tensor:
     normed_BSD, (gate_FD, up_FD) = _normed_for(x_BSD, norm, part.gate_proj.weight, part.up_proj.weight)
     gate_BSF = F.linear(normed_BSD, gate_FD, part.gate_proj.bias)
     up_BSF = F.linear(normed_BSD, up_FD, part.up_proj.bias)
-    return _beside(x_BSD, _Gated.apply(gate_BSF, up_BSF), part.down_proj)  # type: ignore[no-untyped-call]  # PyTorch
+    return _onto(x_BSD, _Gated.apply(gate_BSF, up_BSF), part.down_proj)  # type: ignore[no-untyped-call]  # PyTorch
 
 
 def _normed(x_BSD: Tensor, norm: Any) -> Tensor:
@@ -129,7 +146,7 @@ def _normed_for(x_BSD: Tensor, norm: Any, *weights: Tensor) -> tuple[Tensor, Seq
     return normed_BSD, [weight * scale_D for weight in weights]
 
 
-def _beside(x_BSD: Tensor, y_BSF: Tensor, projection: nn.Linear) -> Tensor:
+def _onto(x_BSD: Tensor, y_BSF: Tensor, projection: nn.Linear) -> Tensor:
     return added(x_BSD.flatten(0, 1), y_BSF.flatten(0, 1), projection.weight, projection.bias).view_as(x_BSD)
 
 

@@ -15,10 +15,12 @@ from heedful.language.pretrained import LanguageModel
 from heedful.language.tokens import Padded, trimmed_parts
 from heedful.rollouts import Evaluation, Rollouts
 
-PART_COST, PART_TOKENS = 5e6, 100
-"""What one more forward and backward pass costs: so many multiplications per layer, which count on small models (on a
-Llama of 260,000 parameters, one thread, as much as 100 tokens), and passing over the weights, which is so many tokens
-on a model of any size."""
+PART_COST = 5e6
+"""What one more forward pass costs besides its products, in multiplications per layer: on a Llama of 260,000
+parameters, one thread, as much as 100 tokens."""
+
+PART_TOKENS = 100
+"""What passing over all weights and gradients once more costs, in tokens; the same on models of any size."""
 
 PART_NUMBERS = 2**26
 """Most numbers that a forward pass may give (tokens times vocabulary), so that no more need to be in memory at once."""

@@ -100,6 +100,7 @@ def choose(logits_BV: Tensor, uniforms_B: Tensor, settings: Sampling) -> tuple[T
         uniforms_B.to(cumulative_BV)[:, None] * total_B1, total_B1.nextafter(torch.zeros_like(total_B1))
     )
     tokens_B1 = torch.searchsorted(cumulative_BV, below_B1, right=True)
+    tokens_B1 = tokens_B1.clamp_(max=weights_BV.shape[-1] - 1)  # of NaN logits any token will do: its number tells
     return tokens_B1[:, 0], logprobs_BV.gather(-1, tokens_B1)[:, 0]
 
 

@@ -99,7 +99,7 @@ class LlamaDecoder:
         return F.linear(self._norm(x_BD, self.last_norm), *self.head)
 
     def _norm(self, x_BD: Tensor, weight_D: Tensor) -> Tensor:
-        if x_BD.device.type == "cpu" and x_BD.dtype == torch.float32:  # there PyTorch's is ten operations
+        if x_BD.device.type == "cpu" and x_BD.dtype == torch.float32:  # there F.rms_norm is ten operations
             return (x_BD * unit_scale(x_BD, self.epsilon)).mul_(weight_D)
         return F.rms_norm(x_BD, (x_BD.shape[-1],), weight_D, self.epsilon)
 
