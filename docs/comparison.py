@@ -18,7 +18,7 @@ from heedful.evaluation.line_plot import draw_lines, legend
 from heedful.evaluation.svg import tag
 
 ROOT = Path(__file__).parents[1]
-MEASURED = ROOT / "benchmarks" / "algorithms.json"
+MEASURED, STORIES = (ROOT / "benchmarks" / f"{name}.json" for name in ("algorithms", "algorithms_stories"))
 STYLE = ROOT / "src" / "heedful" / "evaluation" / "templates" / "report.css.j2"
 
 DRAWN = ("ppo", "rloo", "grpo", "best_of", "online_dpo", "reinforce")
@@ -35,9 +35,9 @@ WIDTH = 880
 Row = dict[str, Any]
 
 
-def measured() -> Row:
+def measured(path: Path = MEASURED) -> Row:
     """What the benchmark wrote."""
-    found: Row = json.loads(MEASURED.read_text(encoding="utf-8"))
+    found: Row = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -59,9 +59,14 @@ def learns_from(name: str) -> str:
     return "scores"
 
 
-def comparison_rows() -> str:
+def stories_rows() -> str:
+    """Those that were run on another model too."""
+    return comparison_rows(STORIES)
+
+
+def comparison_rows(path: Path = MEASURED) -> str:
     """Every algorithm, the largest gain first; the start at the end."""
-    rows: dict[str, Row] = measured()["rows"]
+    rows: dict[str, Row] = measured(path)["rows"]
     columns = [
         *("algorithm", "learns from", "gain in true score", "least lower bound", "KL, nats"),
         *("gain at 2 nats", "gain in equal time", "tokens", "CPU s"),

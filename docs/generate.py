@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from docs.comparison import comparison_picture, comparison_rows, comparison_setting
+from docs.comparison import comparison_picture, comparison_rows, comparison_setting, stories_rows
 
 from heedful.cli import OTHER_MODULES, VERBS, stage_of
 from heedful.learning.formulas import METRICS
@@ -258,7 +258,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/cli.md": {"project settings": project_settings, "verbs": verb_sections},
     "docs/metrics.md": {"learning metrics": metric_rows},
     "docs/papers.md": {"citations": citation_rows},
-    "docs/comparison.md": {"setting": comparison_setting, "comparison": comparison_rows},
+    "docs/comparison.md": {"setting": comparison_setting, "comparison": comparison_rows, "stories": stories_rows},
 }
 """Page -> its generated parts, and what makes them."""
 
