@@ -18,7 +18,7 @@ from heedful.feedback.store import Purpose, Store
 from heedful.feedback.views import comparisons
 from heedful.records import Prompt, Question
 from heedful.stages.console import say, with_interval
-from heedful.stages.reward import in_words
+from heedful.stages.examining import in_words
 
 PURPOSES: tuple[Purpose, ...] = ("train", "evaluate")
 

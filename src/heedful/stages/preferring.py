@@ -35,8 +35,8 @@ from heedful.rollouts import Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import Advance, progress, say, with_interval
+from heedful.stages.examining import in_words
 from heedful.stages.preferences import Preferences, above_samples, opinions
-from heedful.stages.reward import in_words
 
 REFERENCE = "reference.json"
 """In the run's folder: the reference's log-probabilities, computed once."""

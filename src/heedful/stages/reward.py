@@ -12,8 +12,6 @@ import torch
 from heedful.compute.devices import choose_device
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
-from heedful.evaluation.accuracy import PairAccuracy, pair_accuracy
-from heedful.evaluation.calibration import Calibration, calibration
 from heedful.feedback import lineage
 from heedful.feedback.splits import split
 from heedful.feedback.views import comparisons, picks
@@ -27,11 +25,12 @@ from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning
 from heedful.learning.schedules import schedule
 from heedful.records import Comparison, Model
-from heedful.reward.completions import encode, fit_reward, held_out_scores, score_completions, steps_of
+from heedful.reward.completions import encode, fit_reward, score_completions, steps_of
 from heedful.reward.picking import Choice, encode_choices, fit_choices
 from heedful.runs import Run
 from heedful.seeds import seed_of
-from heedful.stages.console import progress, say, with_interval
+from heedful.stages.console import progress, say
+from heedful.stages.examining import examine, in_words
 from heedful.stages.preferences import Voices, of_voices
 from heedful.stages.project import Project
 from heedful.stages.versions import automatic_rate, keep_reward, load_policy, start_computing, tune_for_run
@@ -244,43 +243,3 @@ def _reference_scores(
         seed=seed_of(config.seed, "reference"),
     )
     return score_completions(model, room, [completion.text for completion in written])
-
-
-def examine(project: Project, model: ScalarModel, data: Encoded, holdout_by: str) -> tuple[PairAccuracy, Calibration]:
-    """Accuracy, baselines and calibration on held-out comparisons, intervals clustered by what was held out."""
-    a, b = held_out_scores(model, data.pairs)
-    target = [pair.target for pair in data.pairs]
-    items = data.comparisons
-    clusters = [item.prompt.id if holdout_by == "prompt" else str(item.metadata[holdout_by]) for item in items]
-    longer = [len(item.a) - len(item.b) for item in items]
-    votes = _votes(project, items)
-    accuracy = pair_accuracy(a - b, target, clusters, length_difference_N=longer, votes=votes)
-    weights = [pair.weight for pair in data.pairs]
-    return accuracy, calibration(a - b, target, clusters, weight_N=weights)
-
-
-def _votes(project: Project, items: Sequence[Comparison]) -> list[list[float]] | None:
-    """The single votes behind each comparison, where several were given."""
-    if max(item.weight for item in items) < 2:
-        return None
-    said = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
-    ids = [id_ for item in items for id_ in item.judgement_ids]
-    votes = {
-        judgement.id: said.get(judgement.answer.get("choice", ""))
-        for judgement in project.store.judgements(ids=ids, current=False)
-    }
-    rows = [[vote for id_ in item.judgement_ids if (vote := votes[id_]) is not None] for item in items]
-    return rows if all(rows) else None
-
-
-def in_words(accuracy: PairAccuracy) -> str:
-    """Accuracy with interval beside its baseline and ceiling."""
-    value = accuracy.accuracy
-    words = f"accuracy {with_interval(value.value, value.low, value.high, percent=True)} on {accuracy.pairs:,} decided"
-    if (longer := accuracy.length_baseline) is not None:
-        words += (
-            f"; always preferring the longer one {with_interval(longer.value, longer.low, longer.high, percent=True)}"
-        )
-    if (lead := accuracy.lead) is not None:
-        words += f"; lead {100 * lead.value:+.1f} points [{100 * lead.low:+.1f}, {100 * lead.high:+.1f}]"
-    return words

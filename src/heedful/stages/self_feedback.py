@@ -24,6 +24,7 @@ from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages import collect, prefer
 from heedful.stages.console import heading, progress, say, with_interval
+from heedful.stages.examining import in_words
 from heedful.stages.judge_quality import against_truth, measured
 from heedful.stages.measuring import true_score
 from heedful.stages.model_judging import judge_campaigns, judge_name
@@ -38,7 +39,6 @@ from heedful.stages.revising import (
     keep_revisions,
     kept_lot,
 )
-from heedful.stages.reward import in_words
 from heedful.stages.rounds import settings_of_round
 from heedful.stages.self_rewarding import Round, self_rewarding
 from heedful.stages.versions import load_policy, start_computing
