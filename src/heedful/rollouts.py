@@ -88,6 +88,8 @@ class Evaluation:
     logprobs_BT: Tensor
     entropy_BT: Tensor
     values_BT: Tensor | None = None
+    bare_logprobs: Callable[[], Tensor] | None = None
+    """Where a rule restricts the policy: gives `logprobs_BT` without it, with gradients, by a pass of its own."""
 
 
 class Policy(Protocol):

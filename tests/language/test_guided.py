@@ -100,6 +100,9 @@ def test_the_policy_means_the_distribution_that_was_sampled_from(make_model: Mak
     assert bool(torch.isfinite(now.entropy_BT).all())
     bare_BT, _ = response_logprobs(model, rollouts, 0.9)
     torch.testing.assert_close(leashed_logprobs(rollouts), bare_BT.detach(), atol=1e-5, rtol=0)
+    assert now.bare_logprobs is not None
+    assert torch.equal(now.bare_logprobs(), bare_BT)
+    assert now.bare_logprobs().requires_grad
     assert bool((rollouts.logprobs_BT >= bare_BT - 1e-5).all())
     assert float((rollouts.logprobs_BT - bare_BT).detach().max()) > 0.1
     (now.logprobs_BT.sum() + now.entropy_BT.sum()).backward()  # type: ignore[no-untyped-call]  # no annotation there

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -23,7 +25,7 @@ from heedful.learning.algorithms import (
     dr_grpo,
 )
 from heedful.learning.regularisers import EntropyBonus, GradientAlgorithm, KLInLoss, Regularised, Term
-from heedful.learning.tabular import TabularPolicy
+from heedful.learning.tabular import STOP, TabularPolicy
 from heedful.rollouts import Evaluation, Rollouts
 
 Batch = Callable[..., tuple[TabularPolicy, Rollouts]]
@@ -86,6 +88,53 @@ def test_terms_are_averaged_as_the_algorithm_averages(algorithm: GradientAlgorit
     assert float(metrics["kl_loss"][0]) == pytest.approx(kl)
     assert float(metrics["entropy_loss"][0]) == pytest.approx(-entropy)
     assert float(metrics["kl_loss"][1]) == float(bare_count)
+
+
+def under_a_mask(moved: float) -> tuple[TabularPolicy, NLPO]:
+    """A policy that may write only what its first self thought likely, some way from its reference."""
+    algorithm = NLPO(top_p=0.6)
+    policy = TabularPolicy(1, 4, 2, seed=0, spread=2.0, rule=algorithm.rule([STOP]))
+    with torch.no_grad():
+        policy.logits.add_(moved * torch.from_numpy(np.random.default_rng(1).normal(size=policy.logits.shape)))
+    return policy, algorithm
+
+
+@pytest.mark.parametrize("estimator", ["k2", "k3"])
+def test_under_a_mask_it_is_the_kl_of_the_bare_log_probabilities(estimator: Literal["k2", "k3"]) -> None:
+    """Value and gradient at every completion there is, token by token from the tables of logits."""
+    policy, _ = under_a_mask(1.0)
+    every = policy.every_completion(0)
+    possible = every.rows((every.logprobs_BT.sum(1) > math.log(1e-6)).nonzero()[:, 0])
+    assert 1 < len(possible) < len(every)
+    loss = KLInLoss(0.1, estimator)(policy.evaluate(possible), possible).sum()
+    now, ref = policy.logits[0].detach().numpy(), policy.reference[0].numpy()
+    expected, slope = 0.0, np.zeros_like(now)
+    for tokens, mask in zip(possible.inputs["tokens_BT"].tolist(), possible.mask_BT.tolist(), strict=True):
+        prefix = 0
+        for token in (token for token, real in zip(tokens, mask, strict=True) if real):
+            p, q = (np.exp(table[prefix]) / np.exp(table[prefix]).sum() for table in (now, ref))
+            gap = np.log(p[token] / q[token])
+            expected += gap**2 / 2 if estimator == "k2" else np.exp(-gap) - 1 + gap
+            by_gap = gap if estimator == "k2" else 1 - np.exp(-gap)
+            slope[prefix] += by_gap * (np.eye(4)[token] - p)
+            prefix = prefix * 4 + token + 1
+    assert float(loss.detach()) == pytest.approx(expected)
+    np.testing.assert_allclose(torch.autograd.grad(loss, policy.logits)[0][0].numpy(), slope, atol=1e-12)
+
+
+def test_at_its_reference_a_masked_policy_pays_nothing_however_narrow_the_mask(descent: Callable[..., Any]) -> None:
+    after = []
+    for terms in ((), (KLInLoss(5.0), KLInLoss(5.0, "k3"))):
+        policy, algorithm = under_a_mask(0.0)
+        rollouts = policy.sample(torch.zeros(32, dtype=torch.int64), seed=0)
+        assert not torch.equal(rollouts.logprobs_BT, rollouts.extras["bare_logprobs_BT"])
+        rollouts = rollouts.with_(rewards_BT=torch.from_numpy(np.random.default_rng(2).normal(size=(32, 2))))
+        compute = descent()
+        compute.prepare([(policy.parameters(), 0.5)])
+        once = Regularised(replace(algorithm, ppo=PPO(epochs=1)), terms)
+        once.update(policy, compute, rollouts, *once.credit(rollouts), seed=0)
+        after.append(policy.logits.detach())
+    torch.testing.assert_close(after[1], after[0], rtol=0, atol=1e-12)
 
 
 def stepped(

@@ -52,7 +52,7 @@ class Guide:
         """The model under the rule, on the same weights: give it to the sampler and the policy."""
         twin: Any = copy.copy(self.model)
         twin.layers = self.model.layers + self.copy.layers
-        twin.logits, twin.next_logits = self._logits, self._next_logits
+        twin.logits, twin.next_logits, twin.bare = self._logits, self._next_logits, self.model
         restricted: LanguageModel = twin
         return restricted
 

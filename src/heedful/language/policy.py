@@ -51,7 +51,9 @@ class LanguagePolicy:
         values_BT = None
         if self.critic is not None:
             values_BT = response_values(self.critic, rollouts)
-        return Evaluation(logprobs_BT, entropy_BT, values_BT)
+        bare = getattr(self.model, "bare", None)  # under a rule (`heedful.language.guided`): the model without it
+        without = None if bare is None else lambda: response_logprobs(bare, rollouts, self.temperature)[0]
+        return Evaluation(logprobs_BT, entropy_BT, values_BT, without)
 
     def distributions(self, rollouts: Rollouts) -> Tensor:
         """logprobs_BTV of every token of the vocabulary; see `heedful.rollouts.Distributions`.

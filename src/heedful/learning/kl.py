@@ -25,7 +25,7 @@ from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning import masks
-from heedful.rollouts import Rollouts
+from heedful.rollouts import Evaluation, Rollouts
 
 
 def k1(logprobs_BT: Tensor, ref_logprobs_BT: Tensor) -> Tensor:
@@ -59,6 +59,11 @@ def leashed_rewards(
 def leashed_logprobs(rollouts: Rollouts) -> Tensor:
     """logprobs_BT whose KL to the reference the leash pays for: where a rule restricts the policy, those without it."""
     return rollouts.extras.get("bare_logprobs_BT", rollouts.logprobs_BT)
+
+
+def present_logprobs(evaluation: Evaluation) -> Tensor:
+    """The same of the policy of now, with gradients: what a KL in the loss is taken of."""
+    return evaluation.logprobs_BT if evaluation.bare_logprobs is None else evaluation.bare_logprobs()
 
 
 def at_last_token(scores_B: Tensor, mask_BT: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning import masks
-from heedful.learning.kl import k2, k3
+from heedful.learning.kl import k2, k3, present_logprobs
 from heedful.learning.pretraining import Pretraining
 from heedful.learning.surrogates import needed
 from heedful.rollouts import Compute, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
@@ -47,7 +47,9 @@ class KLInLoss:
 
     k2 descends KL(pi || pi_ref), the reverse KL of RLHF; k3 descends KL(pi_ref || pi), the forward KL (see
     `heedful.learning.kl`). Either is the divergence at each token, the tokens before it taken as they are: that
-    other prefixes would have been less divergent it does not see, as k1 in the reward does.
+    other prefixes would have been less divergent it does not see, as k1 in the reward does. Where a rule restricts the
+    policy (`heedful.learning.algorithms.nlpo`), it is the KL of the bare log-probabilities, at the tokens that the rule
+    let through.
     """
 
     coefficient: float
@@ -73,7 +75,7 @@ class KLInLoss:
         """
         mend = "attach ref_logprobs_BT to the rollouts"
         ref_BT = needed(rollouts.ref_logprobs_BT, "a KL in the loss", "a reference", mend)
-        gap_BT = masks.kept(evaluation.logprobs_BT - ref_BT, rollouts.mask_BT)
+        gap_BT = masks.kept(present_logprobs(evaluation) - ref_BT, rollouts.mask_BT)
         return (k2 if self.estimator == "k2" else k3)(gap_BT, torch.zeros_like(gap_BT))
 
 

@@ -9,6 +9,7 @@ completions, and the optimum of reward minus KL, pi_ref exp(r / coefficient) / Z
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -69,7 +70,14 @@ class TabularPolicy(torch.nn.Module):
         entropy_BT = -(logprobs_BTV.exp() * logprobs_BTV).sum(-1)
         values_BT = self.values[prompt_B[:, None], prefix_BT]
         mask_BT = rollouts.mask_BT
-        return Evaluation(kept(logprobs_BT, mask_BT), kept(entropy_BT, mask_BT), kept(values_BT, mask_BT))
+        now = Evaluation(kept(logprobs_BT, mask_BT), kept(entropy_BT, mask_BT), kept(values_BT, mask_BT))
+        return now if self.rule is None else replace(now, bare_logprobs=lambda: self._bare(rollouts, self.logits))
+
+    def _bare(self, rollouts: Rollouts, logits: Tensor) -> Tensor:
+        """logprobs_BT by a table of logits, without the rule; 0 where masked."""
+        tokens_BT = rollouts.inputs["tokens_BT"]
+        logprobs_BTV = logits[rollouts.inputs["prompt_B"][:, None], self._prefixes(tokens_BT)].log_softmax(-1)
+        return kept(logprobs_BTV.gather(-1, tokens_BT[..., None])[..., 0], rollouts.mask_BT)
 
     def distributions(self, rollouts: Rollouts) -> Tensor:
         """logprobs_BTV of every token; see `heedful.rollouts.Distributions`."""
@@ -116,17 +124,12 @@ class TabularPolicy(torch.nn.Module):
             finished_B=stopped_BT.any(1),
         )
         now = self.evaluate(rollouts)
-        at = (prompt_B[:, None], self._prefixes(tokens_BT))
-        ref_BT, bare_BT = (
-            kept(logits[at].log_softmax(-1).gather(-1, tokens_BT[..., None])[..., 0], mask_BT)
-            for logits in (self.reference, self.logits)
-        )
         return rollouts.with_(
             logprobs_BT=now.logprobs_BT,
             sampler_logprobs_BT=now.logprobs_BT,
-            ref_logprobs_BT=ref_BT,
+            ref_logprobs_BT=self._bare(rollouts, self.reference),
             values_BT=now.values_BT,
-            extras={} if self.rule is None else {"bare_logprobs_BT": bare_BT},
+            extras={} if self.rule is None else {"bare_logprobs_BT": self._bare(rollouts, self.logits)},
         )
 
     def _logits(self, prompt: Tensor, prefix: Tensor) -> Tensor:
