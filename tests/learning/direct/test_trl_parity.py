@@ -1,13 +1,14 @@
-"""The same numbers through TRL's own loss code: equal to 1e-5. Needs TRL, which heedful does not; skipped without.
+"""The same numbers through TRL's own code: equal to 1e-5. Needs TRL, which heedful does not; skipped without.
 
-TRL's trainers compute their losses inside methods that also forward the model. Here a trainer is made without its
-constructor, and in place of a model stands a table of token log-probabilities, so that both sides see the same ones.
+TRL's trainers compute losses and advantages inside methods that also sample and forward the model. Here a trainer is
+made without its constructor, and in place of a model stands a table of token log-probabilities, so that both sides see
+the same ones; rewards are given too.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections import defaultdict
+from collections import defaultdict, deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,14 +16,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from heedful.learning.algorithms import GRPO, RLOO, dr_grpo
 from heedful.learning.direct import DPO, IPO, KTO, ORPO, SimPO, SLiC
 from heedful.learning.direct.kto import Marks, reference_point
 from heedful.learning.direct.pairs import Pairs, Side
+from heedful.learning.kl import leashed_rewards
+from heedful.rollouts import Rollouts
 
 pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("trl") is None,
-        reason="TRL is not installed: pip install trl, to compare the direct losses with its own",
+        reason="TRL is not installed: pip install trl, to compare losses and advantages with its own",
     ),
     pytest.mark.filterwarnings("default"),  # TRL's warnings are its own
 ]
@@ -207,3 +211,113 @@ def test_kto(numbers: dict[str, Tensor]) -> None:
     assert float(z) > 0
     marks = Marks(side(numbers, slice(None)), good_N.float(), torch.ones(2 * PAIRS), z)
     agree(KTO(0.4, 1.3, 0.8)(marks), theirs, numbers)
+
+
+GROUP = 4
+
+
+@pytest.fixture
+def rewards_B() -> Tensor:
+    """Of three prompts' completions; those of the last prompt are worth the same."""
+    found_B = torch.randn(2 * PAIRS, generator=torch.Generator().manual_seed(1))
+    found_B[-GROUP:] = 0.7
+    return found_B
+
+
+def trl_advantages(numbers: dict[str, Tensor], rewards_B: Tensor, name: str, **settings: Any) -> Tensor:
+    """advantages_B of TRL's whole way from rewards to advantages, after sampling that gives what is in the table.
+
+    What it reads besides stands here as its own defaults.
+    """
+    completions = [[5] * int(tokens) for tokens in numbers["tokens_B"]]
+    prompts = [[7] * PROMPT] * len(completions)
+    nothing = [None] * 5 if name == "GRPOTrainer" else []
+    written = (prompts, completions, *nothing[:1], [""] * len(completions), *nothing[1:])
+    policy, reference = (SimpleNamespace(training=True, is_gradient_checkpointing=False) for _ in range(2))
+    trainer = bare(
+        theirs_of("trl", name),
+        **{
+            "model": policy,
+            "ref_model": reference,
+            "num_generations": GROUP,
+            "reward_weights": torch.ones(1),
+            "reward_func_names": ["given"],
+            "reward_funcs": [None],
+            "reward_clip_range": None,
+            "multi_objective_aggregation": "sum_then_normalize",
+            "mask_truncated_completions": False,
+            "pad_to_multiple_of": None,
+            "environment_factories": None,
+            "environments": None,
+            "tools": None,
+            "use_vllm": False,
+            "num_iterations": 1,
+            "_tokenizer": SimpleNamespace(pad_token_id=0),
+            "_logs": defaultdict(lambda: deque(), rewards=defaultdict(deque)),
+            "_pending_extra_logs": {},
+            "_pending_metrics": {},
+            "args": SimpleNamespace(
+                per_device_train_batch_size=GROUP,
+                steps_per_generation=1,
+                gradient_accumulation_steps=1,
+                gradient_checkpointing_kwargs=None,
+            ),
+            "_generate": lambda _prompts: written,
+            "_calculate_rewards": lambda *_rows: rewards_B[:, None].clone(),
+            **settings,
+        },
+    )
+    tables = {id(policy): numbers["policy_BT"], id(reference): numbers["ref_BT"]}
+    trainer._get_per_token_logps_and_entropies = lambda model, *_rows, **_how: (
+        tables[id(model)][:, PROMPT - 1 :].detach(),
+        None,
+        None,
+    )
+    found: Tensor = trainer._generate_and_score_completions([{"prompt": ""}] * len(completions))["advantages"]
+    return found
+
+
+def rewarded(numbers: dict[str, Tensor], rewards_B: Tensor, leash: float) -> Rollouts:
+    policy_BT, ref_BT, mask_BT = (numbers[name].detach()[:, -STEPS:] for name in ("policy_BT", "ref_BT", "mask_BS"))
+    return Rollouts(
+        {},
+        mask_BT,
+        torch.arange(len(mask_BT)) // GROUP,
+        policy_BT,
+        ref_logprobs_BT=ref_BT,
+        rewards_BT=leashed_rewards(rewards_B, policy_BT, ref_BT, mask_BT, leash),
+    )
+
+
+def at_first_token(advantages_BT: Tensor, mask_BT: Tensor) -> Tensor:
+    """advantages_B, which are the same at all tokens of a completion."""
+    assert torch.equal(torch.where(mask_BT, advantages_BT[:, :1], 0.0), advantages_BT)
+    return advantages_BT[:, 0]
+
+
+@pytest.mark.parametrize("leash", [0.0, 0.05, 0.5])
+def test_advantages_of_rloo(numbers: dict[str, Tensor], rewards_B: Tensor, leash: float) -> None:
+    """TRL's beta is the leash: k1 in the reward. It standardises over the batch only where it is told to."""
+    theirs_B = trl_advantages(numbers, rewards_B, "RLOOTrainer", beta=leash, normalize_advantages=False)
+    rollouts = rewarded(numbers, rewards_B, leash)
+    ours_B = at_first_token(RLOO().credit(rollouts)[0], rollouts.mask_BT)
+    assert theirs_B.abs().max() > 0.5
+    torch.testing.assert_close(ours_B, theirs_B, atol=1e-5, rtol=1e-5)
+
+
+def test_advantages_of_grpo(numbers: dict[str, Tensor], rewards_B: Tensor) -> None:
+    """TRL divides by the sample's deviation and 1e-4, we by the population's: the ratio of the two is taken out."""
+    theirs_B = trl_advantages(numbers, rewards_B, "GRPOTrainer", beta=0.0, scale_rewards="group")
+    rollouts = rewarded(numbers, rewards_B, 0.0)
+    ours_B = at_first_token(GRPO().credit(rollouts)[0], rollouts.mask_BT)
+    groups_PG = rewards_B.view(-1, GROUP)
+    ratio_P1 = groups_PG.std(1, correction=0, keepdim=True) / (groups_PG.std(1, keepdim=True) + 1e-4)
+    assert theirs_B.abs().max() > 0.5
+    torch.testing.assert_close((ours_B.view(-1, GROUP) * ratio_P1).flatten(), theirs_B, atol=1e-5, rtol=1e-5)
+
+
+def test_advantages_of_dr_grpo(numbers: dict[str, Tensor], rewards_B: Tensor) -> None:
+    theirs_B = trl_advantages(numbers, rewards_B, "GRPOTrainer", beta=0.0, scale_rewards="none")
+    rollouts = rewarded(numbers, rewards_B, 0.0)
+    ours_B = at_first_token(dr_grpo(STEPS).credit(rollouts)[0], rollouts.mask_BT)
+    torch.testing.assert_close(ours_B, theirs_B, atol=1e-5, rtol=1e-5)
