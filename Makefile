@@ -1,5 +1,6 @@
 # demo: see the whole loop run.        test: everything that must hold.      check: style, types, floors, docs.
 # fix: format and regenerate pages.    bench: the long measurements.         serve: the feedback app on PROJECT.
+# coverage: the tests, and which lines and branches none of them runs.
 #
 # Each target makes .venv when there is none: plain venv and pip, exact versions from constraints.txt.
 
@@ -16,11 +17,11 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # process more than cores, since some tests wait for a server, a browser or another process.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: help demo test check fix docs bench serve
+.PHONY: help demo test coverage check fix docs bench serve
 .DEFAULT_GOAL := help
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -2
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3
 	@echo "Options of a verb go into ARGS: make demo ARGS='--help'"
 
 demo: .venv/train.stamp
@@ -29,6 +30,9 @@ demo: .venv/train.stamp
 test: .venv/dev.stamp
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal \
 	  --durations 10 --durations-min 5 $(ARGS)
+
+coverage: override ARGS += --cov --cov-report=term:skip-covered
+coverage: test
 
 check: .venv/dev.stamp docs
 	$(BIN)/ruff check

@@ -7,8 +7,8 @@ The votes are divided into folds at random; each fold is predicted by models fit
 
 - shares: how frequent each answer is, for every pair alike;
 - majority: the other votes on the pair with three pseudo-votes of these shares, the number that suits it best;
-- Dawid-Skene with three classes, ours (with pseudo-counts) and crowd-kit's where that is installed (as it is; a
-  probability of 0 would cost an infinite loss, so a hundredth of the shares is mixed in);
+- Dawid-Skene with three classes, ours (with pseudo-counts) and crowd-kit's (as it is; a probability of 0 would cost an
+  infinite loss, so a hundredth of the shares is mixed in);
 - the item response model of `feedback/quality`, which consensus, skills and dynamic overlap rest on;
 - Bradley-Terry, Crowd-BT and noisy Bradley-Terry over the texts, of which each stands in many pairs; a against b only.
 
@@ -116,7 +116,7 @@ def by_dawid_skene(seen: Votes, wanted: Votes) -> Floats:
 def by_crowd_kit(seen: Votes, wanted: Votes) -> Floats:
     """Crowd-kit's, for people and pairs that it has not seen with the mean confusion and the class shares."""
     import pandas as pd  # type: ignore[import-untyped]  # pandas ships no types
-    from crowdkit.aggregation import DawidSkene  # type: ignore[import-not-found]  # not installed as a rule
+    from crowdkit.aggregation import DawidSkene  # here, since it takes seconds to import
 
     frame = pd.DataFrame({"task": seen.pair_V, "worker": seen.annotator_V, "label": seen.class_V})
     found = DawidSkene(n_iter=200).fit(frame)
