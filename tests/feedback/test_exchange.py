@@ -18,6 +18,7 @@ from heedful.errors import Problem
 from heedful.feedback import lineage, views
 from heedful.feedback.exchange import export_file, export_lines, import_file, read
 from heedful.feedback.formats import FORMATS, exports, named
+from heedful.feedback.splits import split
 from heedful.feedback.store import Store
 from heedful.records import Annotator, Completion, Judgement, Message, Prompt, Question
 
@@ -122,6 +123,51 @@ def test_demonstrations_and_texts_can_be_learned_from(store: Store, tmp_path: Pa
     assert (report.demonstrations, report.texts) == (2, 0)
     shown = [(demonstration.prompt.text, demonstration.text) for demonstration in views.demonstrations(store)]
     assert shown == [("", "one"), ("", "two"), ("p", "x"), ("p", "y")]
+
+
+HH_ROWS = 2312
+"""As many as the test split of HH's harmless half."""
+
+
+def hh_row(number: int) -> tuple[list[tuple[str, str]], str, str]:
+    """(the turns of a prompt, what was chosen, what was rejected); every fifth row asks what an earlier one asked, and
+    every eighth goes on after its first reply, as some of the released ones do."""
+    asked = number - number % 5 // 4 * 4
+    turns = []
+    for turn in range(1 + asked % 4):
+        turns.append(("Human", f"Question {asked}.{turn}: is “Human: x” a name?\n\nIn {asked} words\tor fewer."))
+        turns.append(("Assistant", f"Reply {asked}.{turn}\n\n- one\n- two"))
+    replies = [f"I think that it is {word} {number}." for word in ("kind", "rude")]
+    if number % 8 == 7:
+        replies = [f"{reply}\n\nHuman: Why {number}?\n\nAssistant: So." for reply in replies]
+    return turns[:-1], replies[0], replies[1]
+
+
+def test_a_file_as_long_as_the_released_one_is_read_whole_and_no_prompt_is_in_two_splits(
+    another: Store, tmp_path: Path
+) -> None:
+    def transcript(turns: list[tuple[str, str]], reply: str) -> str:
+        return "".join(f"\n\n{who}: {said}" for who, said in [*turns, ("Assistant", reply)])
+
+    rows = [hh_row(number) for number in range(HH_ROWS)]
+    written = [{"chosen": transcript(turns, a), "rejected": transcript(turns, b)} for turns, a, b in rows]
+    report = import_file(another, write_rows(tmp_path / "test.jsonl", *written))
+    assert (report.format, report.rows, report.skipped_rows, report.judgements) == ("hh", HH_ROWS, 0, HH_ROWS)
+    roles = {"Human": "user", "Assistant": "assistant"}
+
+    def content(prompt: Prompt) -> tuple[tuple[str, str], ...]:
+        return tuple((turn.role, turn.content) for turn in prompt.messages)
+
+    pairs = views.comparisons(another)
+    assert [(content(pair.prompt), pair.a, pair.b, pair.target) for pair in pairs] == [
+        (tuple((roles[who], said) for who, said in turns), a, b, 1.0) for turns, a, b in rows
+    ]
+    for seed in range(3):
+        training, aside = split(pairs, seed=seed)
+        assert len(training) + len(aside) == HH_ROWS
+        assert 180 < len(aside) < 290, "a tenth"
+        assert not {content(pair.prompt) for pair in training} & {content(pair.prompt) for pair in aside}
+        assert len({content(pair.prompt) for pair in aside}) < len(aside), "some prompts of it are asked twice"
 
 
 def test_rows_that_repeat_a_row_are_kept_once_and_counted(store: Store, tmp_path: Path) -> None:
