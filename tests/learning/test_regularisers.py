@@ -17,13 +17,19 @@ from heedful.learning.algorithms import (
     DAPO,
     GRPO,
     GSPO,
+    MIXER,
     NLPO,
     PPO,
     REINFORCE,
     RLOO,
     TRPO,
+    BestOf,
+    OnlineDPO,
+    RewardWeighted,
     dr_grpo,
 )
+from heedful.learning.algorithms.mixer import GIVEN
+from heedful.learning.pretraining import Pretraining
 from heedful.learning.regularisers import EntropyBonus, GradientAlgorithm, KLInLoss, Regularised, Term
 from heedful.learning.tabular import STOP, TabularPolicy
 from heedful.rollouts import Evaluation, Rollouts
@@ -37,6 +43,7 @@ ROLLOUTS = Rollouts(
     logprobs_BT=torch.tensor([[-1.0, -1, -1], [-2, NAN, NAN]], dtype=torch.float64),
     ref_logprobs_BT=torch.tensor([[-1.5, -1, -2], [-1, NAN, NAN]], dtype=torch.float64),
     rewards_BT=torch.tensor([[0.0, 0, 3], [1, NAN, NAN]], dtype=torch.float64),
+    extras={GIVEN: torch.tensor([1, 0])},
 )
 NOW = Evaluation(ROLLOUTS.logprobs_BT, torch.tensor([[0.1, 0.2, 0.6], [0.5, NAN, NAN]], dtype=torch.float64))
 
@@ -52,6 +59,11 @@ ALGORITHMS: dict[str, GradientAlgorithm] = {
     "reinforce": REINFORCE(),
     "a2c": A2C(),
     "nlpo": NLPO(),
+    "online-dpo": OnlineDPO(epochs=2),
+    "best-of": BestOf(),
+    "reward-weighted": RewardWeighted(minibatches=2),
+    "mixer": MIXER(),
+    "trpo": TRPO(),
 }
 
 
@@ -75,8 +87,24 @@ def test_the_kl_term_by_hand(estimator: Literal["k2", "k3"]) -> None:
         (RLOO(), 1.125, 1.4),
         (GSPO(), 0.625 / 3 + 0.5, 0.9 / 3 + 0.5),
         (CISPO(), 1.125, 1.4),
+        (OnlineDPO(), 1.125 / 2, 1.4 / 2),
+        (BestOf(), 1.125, 1.4),
+        (RewardWeighted(), 1.125, 1.4),
+        (MIXER(), 1.125, 1.4),
     ],
-    ids=["token", "sequence", "constant", "reinforce", "rloo", "gspo", "cispo"],
+    ids=[
+        "token",
+        "sequence",
+        "constant",
+        "reinforce",
+        "rloo",
+        "gspo",
+        "cispo",
+        "online-dpo",
+        "best-of",
+        "reward-weighted",
+        "mixer",
+    ],
 )
 def test_terms_are_averaged_as_the_algorithm_averages(algorithm: GradientAlgorithm, kl: float, entropy: float) -> None:
     pair = algorithm.credit(ROLLOUTS)
@@ -141,6 +169,7 @@ def stepped(
     algorithm: GradientAlgorithm | Regularised, batch: Batch, descent: Callable[..., Any], micro_batch: int = 0
 ) -> list[Tensor]:
     policy, rollouts = batch()
+    rollouts = rollouts.with_(extras={GIVEN: torch.ones(len(rollouts))})
     compute = descent(micro_batch=micro_batch)
     compute.prepare([(policy.parameters(), 0.5)])
     algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=3)
@@ -165,7 +194,9 @@ def test_terms_reach_the_gradient_of_every_algorithm_and_micro_batches_change_no
     wrapped = Regularised(algorithm, (KLInLoss(0.2), EntropyBonus(0.1)))
     whole = stepped(wrapped, batch, descent)
     assert not torch.equal(whole[0], stepped(algorithm, batch, descent)[0])
-    torch.testing.assert_close(stepped(wrapped, batch, descent, 5), whole, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(
+        stepped(wrapped, batch, descent, 4 if isinstance(algorithm, OnlineDPO) else 5), whole, rtol=1e-12, atol=1e-14
+    )
 
 
 def test_an_algorithms_own_terms_are_the_same_as_those_put_around_it(batch: Batch, descent: Callable[..., Any]) -> None:
@@ -176,9 +207,57 @@ def test_an_algorithms_own_terms_are_the_same_as_those_put_around_it(batch: Batc
         torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("micro_batch", [0, 5])
+def test_a_natural_gradient_begins_with_the_gradient_of_surrogate_terms_and_text(
+    micro_batch: int, batch: Batch, descent: Callable[..., Any]
+) -> None:
+    """Under so much damping that the step goes straight up the gradient; the critic learns as it does without them."""
+    policy, rollouts = batch()
+    bare = TRPO(damping=1e6, whiten_advantages=False)
+    mask_BT, count = rollouts.mask_BT, rollouts.mask_BT.sum()
+    now, (advantages_BT, _) = policy.evaluate(rollouts), bare.credit(rollouts)
+    assert rollouts.ref_logprobs_BT is not None
+    gap_BT = torch.where(mask_BT, now.logprobs_BT - rollouts.ref_logprobs_BT, 0.0)
+    text = policy.sample(torch.tensor([0, 1, 2]), seed=9)
+    likelihood = policy.evaluate(text).logprobs_BT.sum()
+    wanted = (advantages_BT * torch.exp(now.logprobs_BT - rollouts.logprobs_BT)).sum() / count
+    wanted = wanted - 0.4 * (gap_BT**2).sum() / 2 / count + 0.3 * now.entropy_BT.sum() / count
+    wanted = wanted + 0.5 * likelihood / text.mask_BT.sum()
+    (expected,) = torch.autograd.grad(wanted, policy.logits)
+    pretraining: Pretraining[Rollouts] = Pretraining(
+        0.5,
+        lambda _seed: [text.rows(torch.tensor([0])), text.rows(torch.tensor([1, 2]))],
+        lambda rows: (-policy.evaluate(rows).logprobs_BT.sum(), rows.mask_BT.sum(), {}),
+        lambda rows: float(rows.mask_BT.sum()),
+    )
+    before, after = policy.logits.detach().clone(), []
+    for algorithm in (Regularised(bare, (KLInLoss(0.4), EntropyBonus(0.3)), pretraining), bare):
+        compute = descent(micro_batch=micro_batch)
+        compute.prepare([(policy.parameters(), 0.5)])
+        with torch.no_grad():
+            policy.logits.copy_(before)
+            policy.values.copy_(batch()[0].values)
+        stats = algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=3)
+        assert stats["step_accepted"] == 1
+        assert stats["step_kl"] <= bare.kl_limit
+        after.append((policy.logits.detach() - before, policy.values.detach().clone(), stats))
+    (with_terms, critic, stats), (without, critic_alone, _) = after
+    torch.testing.assert_close(with_terms / with_terms.norm(), expected / expected.norm(), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(without / without.norm(), expected / expected.norm(), atol=0.1)
+    assert torch.equal(critic, critic_alone)
+    assert stats["pretraining_loss"] == pytest.approx(-float((likelihood / text.mask_BT.sum()).detach()))
+    assert {"kl_loss", "entropy_loss"} <= set(stats)
+
+
+class WithoutLoss:
+    """An algorithm of somebody's that has no loss to add to."""
+
+    def update(self) -> None: ...
+
+
 def test_what_has_no_loss_cannot_be_regularised() -> None:
-    with pytest.raises(Problem, match="TRPO does not descend a loss"):
-        Regularised(TRPO(), (KLInLoss(0.1),))  # type: ignore[arg-type]  # what a settings file might ask for
+    with pytest.raises(Problem, match="WithoutLoss does not descend a loss"):
+        Regularised(WithoutLoss(), (KLInLoss(0.1),))  # type: ignore[arg-type]  # what a user might write
 
 
 @pytest.mark.parametrize("estimator", ["k1", "K3", ""])

@@ -67,12 +67,10 @@ def test_an_unknown_algorithm_is_named_with_those_there_are(make_project: Make) 
         run(make_project("project"), "pop")
 
 
-def test_regularisers_are_logged_and_trpo_refuses_them(make_project: Make) -> None:
+def test_regularisers_are_logged(make_project: Make) -> None:
     folder = make_project("project")
-    terms = Regularisers(kl_in_loss=0.1)
-    assert "kl_loss" in run(folder, "rloo", regularisers=terms)[0]
-    with pytest.raises(Problem, match="does not descend a loss"):
-        run(folder, "trpo", regularisers=terms)
+    for algorithm in ("rloo", "trpo", "online_dpo"):
+        assert "kl_loss" in run(folder, algorithm, regularisers=Regularisers(kl_in_loss=0.1))[0]
     with pytest.raises(Problem, match="there is no text to mix in"):
         run(folder, "grpo", regularisers=Regularisers(pretraining=1.0))
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -46,6 +47,31 @@ class Pretraining(Generic[Batch]):
         """The same `Compute`, with this text in each of its steps; batches follow from `seed`."""
         return Mixed(self, compute, seed)
 
+    def drawn(self, seed: int, step: int) -> tuple[Sequence[Batch], float]:
+        """(micro-batches of an update's optimiser step, their tokens).
+
+        Raises:
+            Problem: they hold no token.
+        """
+        batches = self.batches(seed_of(seed, "pretraining", step))
+        tokens = sum(self.count(batch) for batch in batches)
+        if not tokens:
+            raise Problem("the pretraining batch holds no token", mend="give it texts, or set its coefficient to 0")
+        return batches, tokens
+
+    def beside(self, count: float, seed: int, seen: Totals) -> list[Callable[[], Tensor]]:
+        """The same for a step that is no optimiser's: functions of the weights whose sum is to grow, `count` times the
+        mean of gamma * log pi. What they find where there are gradients is added to `seen`."""
+        batches, tokens = self.drawn(seed, 0)
+
+        def weighed(batch: Batch) -> Tensor:
+            loss_sum, loss_count, _ = self.loss(batch)
+            if torch.is_grad_enabled():
+                seen.add({"pretraining_loss": (loss_sum, loss_count)})
+            return -self.coefficient * (count / tokens) * loss_sum
+
+        return [partial(weighed, batch) for batch in batches]
+
 
 class Mixed(Generic[Batch]):
     """A `Compute` whose every step also takes pretraining text."""
@@ -75,10 +101,7 @@ class Mixed(Generic[Batch]):
         Raises:
             Problem: the pretraining batch holds no token.
         """
-        batches = self.pretraining.batches(seed_of(self.seed, "pretraining", self._steps))
-        tokens = sum(self.pretraining.count(batch) for batch in batches)
-        if not tokens:
-            raise Problem("the pretraining batch holds no token", mend="give it texts, or set its coefficient to 0")
+        batches, tokens = self.pretraining.drawn(self.seed, self._steps)
         for batch in batches:
             loss_sum, loss_count, _ = self.pretraining.loss(batch)
             self.compute.backward(self.pretraining.coefficient * (count / tokens) * loss_sum)

@@ -18,6 +18,7 @@ from torch import Tensor
 from heedful.errors import Problem
 from heedful.learning import masks
 from heedful.learning.kl import k2, k3, present_logprobs
+from heedful.learning.metrics import Totals
 from heedful.learning.pretraining import Pretraining
 from heedful.learning.surrogates import needed
 from heedful.rollouts import Compute, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
@@ -131,9 +132,25 @@ class GradientAlgorithm(Protocol):
         ...
 
 
+@runtime_checkable
+class NaturalAlgorithm(Protocol):
+    """An algorithm whose policy takes a natural gradient step on a surrogate, and lets another stand in for its own.
+
+    Its `loss` is the critic's; `update` takes `surrogate` and `besides` too, as `trust_region_step` does.
+    """
+
+    def surrogate(self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor) -> Tensor:
+        """What is to grow, summed over tokens."""
+        ...
+
+
 @dataclass(frozen=True)
 class Regularised:
-    """An algorithm with terms added to its loss, and pretraining to its gradient; itself an algorithm."""
+    """An algorithm with terms added to its loss, and pretraining to its gradient; itself an algorithm.
+
+    Where the policy's step is a natural gradient, the terms are taken off the surrogate and pretraining is added to it:
+    direction and line search then see both, and the bound on the KL holds for the whole step.
+    """
 
     algorithm: GradientAlgorithm
     """Whose credit and update are used."""
@@ -170,9 +187,28 @@ class Regularised:
                 metrics = {**metrics, term.metric: (term_sum, count)}
         return loss_sum, count, metrics
 
-    def update(self, policy: Policy, compute: Compute, *batch: Any, seed: int, **how: Any) -> Stats:
+    def surrogate(self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor) -> Tensor:
+        """The surrogate of a natural gradient, less the terms."""
+        assert isinstance(self.algorithm, NaturalAlgorithm)
+        total = self.algorithm.surrogate(evaluation, rollouts, advantages_BT)
+        for term in self.terms:
+            if term.coefficient:
+                term_sum, _ = self.algorithm.averaged(term(evaluation, rollouts), rollouts.mask_BT)
+                total = total - term.coefficient * term_sum
+        return total
+
+    def update(
+        self, policy: Policy, compute: Compute, rollouts: Rollouts, *credit: Tensor, seed: int, **how: Any
+    ) -> Stats:
         """The algorithm's update, with this loss in place of its own; other arguments pass through."""
         used = self.pretraining if self.pretraining is not None and self.pretraining.coefficient else None
+        if isinstance(self.algorithm, NaturalAlgorithm):
+            seen = Totals()
+            count = float(self.algorithm.averaged(rollouts.logprobs_BT, rollouts.mask_BT)[1])
+            besides = used.beside(count, seed, seen) if used else ()
+            how |= {"surrogate": self.surrogate, "besides": besides}
+            stats = self.algorithm.update(policy, compute, rollouts, *credit, seed=seed, loss=self.loss, **how)
+            return {**stats, **seen.means()}
         mixed = used and used.mixed_into(compute, seed)
-        stats = self.algorithm.update(policy, mixed or compute, *batch, seed=seed, loss=self.loss, **how)
+        stats = self.algorithm.update(policy, mixed or compute, rollouts, *credit, seed=seed, loss=self.loss, **how)
         return {**stats, **mixed.stats()} if mixed else stats

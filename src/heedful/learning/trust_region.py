@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -22,6 +23,9 @@ from heedful.learning import masks
 from heedful.rollouts import Distributions, Evaluation, Rollouts, Stats
 
 Parameters = Sequence[torch.nn.Parameter]
+
+Surrogate = Callable[[Evaluation, Rollouts, Tensor], Tensor]
+"""(evaluation, some rows, their advantages_BT) -> what is to grow, summed over tokens."""
 
 
 class Bound(Protocol):
@@ -63,6 +67,8 @@ def trust_region_step(
     pieces: Sequence[tuple[Rollouts, Tensor]],
     *,
     length_scale: float = 1.0,
+    surrogate: Surrogate | None = None,
+    besides: Sequence[Callable[[], Tensor]] = (),
 ) -> tuple[Stats, Parameters]:
     """Take the step, or leave every weight bit for bit as it was.
 
@@ -71,12 +77,16 @@ def trust_region_step(
         policy: changed in place. Only parameters that its log-probabilities depend on are moved.
         pieces: (rows, their advantages_BT); together they are the batch, one by one they fit into memory.
         length_scale: what the step's length is multiplied by; the KL bound is multiplied by its square.
+        surrogate: what is to grow instead of the bound's own (the same with more terms).
+        besides: what is to grow as well and does not depend on the rows, such as the likelihood of other text, each in
+            units of the summed surrogate. One by one they fit into memory.
 
     Returns:
         (step_kl, step_accepted, step_trials, surrogate_gain; the parameters that could be moved).
     """
     count = float(sum(int(rows.mask_BT.sum()) for rows, _ in pieces))
-    before, gradient, parameters = _surrogate_gradient(bound, policy, pieces)
+    wanted = [partial(_of_rows, surrogate or bound.surrogate, policy, *piece) for piece in pieces]
+    before, gradient, parameters = _gradient([*wanted, *besides], policy)
     limit = bound.kl_limit * length_scale**2
     product = fisher(policy, [rows for rows, _ in pieces], parameters)
     direction = conjugate_gradient(
@@ -89,7 +99,7 @@ def trust_region_step(
     old = [parameter.data for parameter in parameters]
     for trial in range(bound.trials):
         new = [start + part for start, part in zip(old, _split(bound.shrink**trial * full, parameters), strict=True)]
-        kl, after = _compare(bound, policy, pieces, parameters, new)
+        kl, after = _compare([*wanted, *besides], policy, [rows for rows, _ in pieces], parameters, new)
         gain = (after - before) / count
         if kl / count <= limit and gain > 0:
             for start, there in zip(old, new, strict=True):
@@ -145,15 +155,17 @@ def _kl_slope(policy: Distributions, rows: Rollouts, parameters: Parameters) -> 
     return _flat_gradient(kl_sum, parameters, differentiable=True)
 
 
-def _surrogate_gradient(
-    bound: Bound, policy: Distributions, pieces: Sequence[tuple[Rollouts, Tensor]]
-) -> tuple[float, Tensor, Parameters]:
-    """(summed surrogate, its flat gradient, the parameters it depends on)."""
+def _of_rows(surrogate: Surrogate, policy: Distributions, rows: Rollouts, advantages_BT: Tensor) -> Tensor:
+    return surrogate(policy.evaluate(rows), rows, advantages_BT)
+
+
+def _gradient(wanted: Sequence[Callable[[], Tensor]], policy: Distributions) -> tuple[float, Tensor, Parameters]:
+    """(the sum of what is to grow, its flat gradient, the parameters it depends on)."""
     everything = [parameter for parameter in policy.parameters() if parameter.requires_grad]
     sums: dict[int, Tensor] = {}
     before = 0.0
-    for rows, advantages_BT in pieces:
-        total = bound.surrogate(policy.evaluate(rows), rows, advantages_BT)
+    for part in wanted:
+        total = part()
         before += float(total.detach())
         for place, found in enumerate(torch.autograd.grad(total, everything, allow_unused=True)):
             if found is not None:
@@ -164,21 +176,21 @@ def _surrogate_gradient(
 
 @torch.no_grad()
 def _compare(
-    bound: Bound,
+    wanted: Sequence[Callable[[], Tensor]],
     policy: Distributions,
-    pieces: Sequence[tuple[Rollouts, Tensor]],
+    pieces: Sequence[Rollouts],
     parameters: Parameters,
     new: Sequence[Tensor],
 ) -> tuple[float, float]:
-    """(summed KL(pi_old || pi), summed surrogate) of the weights `new`, a piece at a time; the old come back."""
-    kl = after = 0.0
-    for rows, advantages_BT in pieces:
+    """(summed KL(pi_old || pi), sum of what is to grow) of the weights `new`, a piece at a time; the old come back."""
+    kl = 0.0
+    for rows in pieces:
         old_BTK = policy.distributions(rows)
         with _weights(parameters, new):
             kl_BT = policy.divergence(old_BTK, policy.distributions(rows))
-            after += float(bound.surrogate(policy.evaluate(rows), rows, advantages_BT))
         kl += float(masks.kept(kl_BT, rows.mask_BT).sum())
-    return kl, after
+    with _weights(parameters, new):
+        return kl, sum(float(part()) for part in wanted)
 
 
 @contextmanager

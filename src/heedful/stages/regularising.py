@@ -39,7 +39,7 @@ def regularised(
     """The algorithm with what the settings ask for; itself where they ask for nothing.
 
     Raises:
-        Problem: the algorithm does not descend a loss (trpo), or there is no text to mix in.
+        Problem: there is no text to mix in.
     """
     terms = (KLInLoss(settings.kl_in_loss, settings.kl_estimator),) if settings.kl_in_loss else ()
     pretraining = _pretraining(settings, project, run, model) if settings.pretraining else None

@@ -23,9 +23,9 @@ from heedful.learning.advantages import over_tokens
 from heedful.learning.direct.dpo import DPO
 from heedful.learning.direct.pairs import Pairs, Side, positive, share
 from heedful.learning.kl import k1
-from heedful.learning.surrogates import needed, observe
+from heedful.learning.surrogates import averaged, needed, observe
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Compute, Evaluation, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Compute, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class OnlineDPO:
                 side_B[best], side_B[worst] = 1.0, -1.0
         return over_tokens(side_B, rollouts.mask_BT), over_tokens(rewards_B, rollouts.mask_BT)
 
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): sums over completions, averaged over the two of a pair and over the pairs."""
+        total, sides = averaged(x_BT, mask_BT, "sum")
+        return total / 2, sides / 2
+
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
@@ -90,6 +95,7 @@ class OnlineDPO:
         *,
         seed: int,
         learning_rate_scale: float = 1.0,
+        loss: Loss | None = None,
     ) -> Stats:
         """Optimiser steps on the pairs, both sides of a pair always in the same piece.
 
@@ -121,6 +127,7 @@ class OnlineDPO:
             seed=seed,
             learning_rate_scale=learning_rate_scale,
             keep_groups=True,
+            loss=loss,
         )
         return {**stats, "tied_fraction": tied}
 

@@ -11,8 +11,9 @@ bound falls with its square.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,10 +21,10 @@ from torch import Tensor
 from heedful.errors import Problem
 from heedful.learning import masks
 from heedful.learning.advantages import by_critic, whiten
-from heedful.learning.surrogates import critic_values, log_ratio, observe, value_loss
-from heedful.learning.trust_region import trust_region_step
+from heedful.learning.surrogates import averaged, critic_values, log_ratio, observe, value_loss
+from heedful.learning.trust_region import Surrogate, trust_region_step
 from heedful.learning.updates import by_gradient
-from heedful.rollouts import Compute, Distributions, Evaluation, Metrics, Policy, Rollouts, Stats
+from heedful.rollouts import Compute, Distributions, Evaluation, Loss, Metrics, Policy, Rollouts, Stats
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class TRPO:
         """Sum over tokens of A * pi / pi_old: what the step enlarges."""
         return masks.kept(advantages_BT * torch.exp(log_ratio(evaluation, rollouts)), rollouts.mask_BT).sum()
 
+    def averaged(self, x_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """(sum, count): every token counts the same."""
+        return averaged(x_BT, mask_BT, "token")
+
     def loss(
         self, evaluation: Evaluation, rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor
     ) -> tuple[Tensor, Tensor, Metrics]:
@@ -81,8 +86,15 @@ class TRPO:
         *,
         seed: int,
         learning_rate_scale: float = 1.0,
+        loss: Loss | None = None,
+        surrogate: Surrogate | None = None,
+        besides: Sequence[Callable[[], Tensor]] = (),
     ) -> Stats:
         """The policy's step, then the critic's fit.
+
+        Args:
+            loss: of the critic's fit, instead of its own; of the policy it can only observe.
+            surrogate, besides: of the policy's step, see `trust_region_step`.
 
         Raises:
             Problem: the policy does not show its whole distributions.
@@ -95,12 +107,15 @@ class TRPO:
         size = compute.micro_batch or len(rollouts)
         index = torch.split(torch.arange(len(rollouts)), size)
         pieces = [(rollouts.rows(index_m), advantages_BT[index_m]) for index_m in index]
-        stats, moved = trust_region_step(self, policy, pieces, length_scale=learning_rate_scale)
+        stats, moved = trust_region_step(
+            self, policy, pieces, length_scale=learning_rate_scale, surrogate=surrogate, besides=besides
+        )
         for parameter in moved:
             parameter.requires_grad = False
         try:
             given = (rollouts, advantages_BT, returns_BT)
-            fitted = by_gradient(self, policy, compute, *given, seed=seed, learning_rate_scale=learning_rate_scale)
+            how: dict[str, Any] = {"seed": seed, "learning_rate_scale": learning_rate_scale, "loss": loss}
+            fitted = by_gradient(self, policy, compute, *given, **how)
         finally:
             for parameter in moved:
                 parameter.requires_grad = True
