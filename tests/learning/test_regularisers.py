@@ -29,8 +29,9 @@ from heedful.learning.algorithms import (
     dr_grpo,
 )
 from heedful.learning.algorithms.mixer import GIVEN
+from heedful.learning.kl import AdaptiveKL
 from heedful.learning.pretraining import Pretraining
-from heedful.learning.regularisers import EntropyBonus, GradientAlgorithm, KLInLoss, Regularised, Term
+from heedful.learning.regularisers import EntropyBonus, GradientAlgorithm, KLInLoss, LeashInLoss, Regularised, Term
 from heedful.learning.tabular import STOP, TabularPolicy
 from heedful.rollouts import Evaluation, Rollouts
 
@@ -253,6 +254,38 @@ class WithoutLoss:
     """An algorithm of somebody's that has no loss to add to."""
 
     def update(self) -> None: ...
+
+
+def test_the_price_of_the_kl_seeks_its_target_as_the_leash_in_the_reward_does(
+    batch: Batch, descent: Callable[..., Any]
+) -> None:
+    """coefficient * (1 + clip(KL / target - 1, -.2, .2) * episodes / horizon) after a batch, by k1 per completion."""
+    policy, rollouts = batch()
+    assert rollouts.ref_logprobs_BT is not None
+    gap_BT = torch.where(rollouts.mask_BT, rollouts.logprobs_BT - rollouts.ref_logprobs_BT, 0.0)
+    kl = float(gap_BT.sum()) / 12
+    for target, error in ((kl / 3, 0.2), (kl / 1.1, 0.1), (kl * 3, -0.2)):
+        term = LeashInLoss(AdaptiveKL(0.5, target, 60.0))
+        algorithm = Regularised(RLOO(), (term,))
+        compute = descent()
+        compute.prepare([(policy.parameters(), 0.0)])
+        seen = [algorithm.update(policy, compute, rollouts, *algorithm.credit(rollouts), seed=0) for _ in range(2)]
+        once = 0.5 * (1 + error * 12 / 60)
+        assert [stats["kl_loss_coefficient"] for stats in seen] == pytest.approx([0.5, once])
+        assert term.coefficient == pytest.approx(once * (1 + error * 12 / 60))
+        again = Regularised(RLOO(), (LeashInLoss(AdaptiveKL(0.5, target, 60.0)),))
+        again.load_state_dict(algorithm.state_dict())
+        assert again.terms[0].coefficient == term.coefficient
+    assert Regularised(RLOO(), (KLInLoss(0.1),)).state_dict() == {}
+
+
+@pytest.mark.parametrize("algorithm", [RLOO(), TRPO(), OnlineDPO()], ids=["rloo", "trpo", "online-dpo"])
+def test_at_the_same_price_it_is_the_fixed_term(
+    algorithm: GradientAlgorithm, batch: Batch, descent: Callable[..., Any]
+) -> None:
+    moving = stepped(Regularised(algorithm, (LeashInLoss(AdaptiveKL(0.3, 1.0, 10.0), "k3"),)), batch, descent)
+    fixed = stepped(Regularised(algorithm, (KLInLoss(0.3, "k3"),)), batch, descent)
+    assert all(torch.equal(a, b) for a, b in zip(moving, fixed, strict=True))
 
 
 def test_what_has_no_loss_cannot_be_regularised() -> None:

@@ -66,6 +66,18 @@ def present_logprobs(evaluation: Evaluation) -> Tensor:
     return evaluation.logprobs_BT if evaluation.bare_logprobs is None else evaluation.bare_logprobs()
 
 
+def kl_per_sequence(rollouts: Rollouts) -> float:
+    """The batch's mean KL from the reference, by k1: what a controller is told.
+
+    Raises:
+        ValueError: the rollouts have no reference.
+    """
+    if rollouts.ref_logprobs_BT is None:
+        raise ValueError("a KL needs the reference's log-probabilities")
+    kl_BT = masks.kept(k1(leashed_logprobs(rollouts), rollouts.ref_logprobs_BT), rollouts.mask_BT)
+    return float(kl_BT.sum(1).mean())
+
+
 def at_last_token(scores_B: Tensor, mask_BT: Tensor) -> Tensor:
     """A (B, T) tensor that holds each sequence's score at its last True position and 0 elsewhere."""
     later_BT = mask_BT.flip(1).cumsum(1).flip(1)

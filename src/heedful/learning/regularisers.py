@@ -9,6 +9,7 @@ count of its own (`heedful.learning.pretraining`). With every coefficient at 0 n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from heedful.errors import Problem
 from heedful.learning import masks
-from heedful.learning.kl import k2, k3, present_logprobs
+from heedful.learning.kl import KLController, k2, k3, kl_per_sequence, present_logprobs
 from heedful.learning.metrics import Totals
 from heedful.learning.pretraining import Pretraining
 from heedful.learning.surrogates import needed
@@ -78,6 +79,38 @@ class KLInLoss:
         ref_BT = needed(rollouts.ref_logprobs_BT, "a KL in the loss", "a reference", mend)
         gap_BT = masks.kept(present_logprobs(evaluation) - ref_BT, rollouts.mask_BT)
         return (k2 if self.estimator == "k2" else k3)(gap_BT, torch.zeros_like(gap_BT))
+
+
+class LeashInLoss:
+    """`KLInLoss` at a price that is moved after every batch by the KL that the batch showed.
+
+    The controller is that of the KL leash in the reward (Ziegler et al. 2019, section 2.2), and so is what it measures:
+    k1, summed over a completion. It changes, and must survive a crash (`Regularised.state_dict`).
+
+    Args:
+        controller: holds the price of a nat, in units of the advantages.
+        estimator: as of `KLInLoss`.
+    """
+
+    metric: ClassVar[str] = KLInLoss.metric
+
+    def __init__(self, controller: KLController, estimator: Literal["k2", "k3"] = "k2") -> None:
+        self.controller, self.kl = controller, KLInLoss(1.0, estimator)
+
+    @property
+    def coefficient(self) -> float:
+        """The controller's of now."""
+        return self.controller.coefficient
+
+    def __call__(self, evaluation: Evaluation, rollouts: Rollouts) -> Tensor:
+        """loss_BT; 0 where masked."""
+        return self.kl(evaluation, rollouts)
+
+    def take_in(self, rollouts: Rollouts) -> Stats:
+        """Move the price by a batch that was learnt from; returns at which price that was."""
+        used = self.coefficient
+        self.controller.update(kl_per_sequence(rollouts), len(rollouts))
+        return {"kl_loss_coefficient": used}
 
 
 @dataclass(frozen=True)
@@ -201,6 +234,26 @@ class Regularised:
         self, policy: Policy, compute: Compute, rollouts: Rollouts, *credit: Tensor, seed: int, **how: Any
     ) -> Stats:
         """The algorithm's update, with this loss in place of its own; other arguments pass through."""
+        stats = self._updated(policy, compute, rollouts, *credit, seed=seed, **how)
+        for term in self._moving():
+            stats |= term.take_in(rollouts)
+        return stats
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the controllers of terms hold; empty where no price moves."""
+        return {term.metric: term.controller.state_dict() for term in self._moving()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go back to saved prices."""
+        for term in self._moving():
+            term.controller.load_state_dict(state_dict[term.metric])
+
+    def _moving(self) -> list[LeashInLoss]:
+        return [term for term in self.terms if isinstance(term, LeashInLoss)]
+
+    def _updated(
+        self, policy: Policy, compute: Compute, rollouts: Rollouts, *credit: Tensor, seed: int, **how: Any
+    ) -> Stats:
         used = self.pretraining if self.pretraining is not None and self.pretraining.coefficient else None
         if isinstance(self.algorithm, NaturalAlgorithm):
             seen = Totals()

@@ -14,6 +14,7 @@ from heedful.language.pretrained import LanguageModel, fingerprint
 from heedful.language.tuning import Tuning
 from heedful.learning.improve import improve
 from heedful.learning.monitors import Watch
+from heedful.learning.regularisers import Regularised
 from heedful.learning.schedules import schedule
 from heedful.reward.discriminator import Discriminator
 from heedful.reward.ledger import Ledger
@@ -52,6 +53,7 @@ class Parts:
         parts: dict[str, Stateful | None] = {"policy": model, "shaping": self.shaping, "critic": self.policy.critic}
         parts |= {"watch": self.watch, "check": self.check, "mask": self.guide}
         parts |= {"discriminator": self.discriminator, "ledger": self.ledger}
+        parts["terms"] = self.algorithm if isinstance(self.algorithm, Regularised) else None
         return {name: part for name, part in parts.items() if part is not None}
 
     def booked(self) -> tuple[Collect, Algorithm]:

@@ -11,11 +11,12 @@ from heedful.errors import Problem
 from heedful.language.imitation import Example, by_length, examples_of_demonstrations, imitation_loss
 from heedful.language.pretrained import LanguageModel
 from heedful.learning.pretraining import Pretraining
-from heedful.learning.regularisers import KLInLoss, Regularised
+from heedful.learning.regularisers import KLInLoss, LeashInLoss, Regularised, Term
 from heedful.rollouts import Algorithm
 from heedful.runs import Run
 from heedful.seeds import generator
 from heedful.stages.demonstrated import training_demonstrations
+from heedful.stages.leash import Leash
 from heedful.stages.project import Project
 
 
@@ -27,6 +28,10 @@ class Regularisers:
     """Price of a nat of KL inside the loss, besides the leash in the reward."""
     kl_estimator: Literal["k2", "k3"] = "k2"
     """k2: the reverse KL; k3: the forward KL."""
+    kl_target: float = 0.0
+    """KL per completion, in nats, that kl_in_loss is adapted to from step to step; 0 keeps it as it is."""
+    kl_horizon: float = 10_000.0
+    """How slowly it adapts, in episodes."""
     pretraining: float = 0.0
     """PPO-ptx: weight of the likelihood of the project's demonstrations and plain texts; 27.8 in InstructGPT."""
     pretraining_batch: int = 16
@@ -41,11 +46,18 @@ def regularised(
     Raises:
         Problem: there is no text to mix in.
     """
-    terms = (KLInLoss(settings.kl_in_loss, settings.kl_estimator),) if settings.kl_in_loss else ()
+    terms = _terms(settings)
     pretraining = _pretraining(settings, project, run, model) if settings.pretraining else None
     if not terms and pretraining is None:
         return algorithm
     return Regularised(algorithm, terms, pretraining)  # type: ignore[arg-type]  # it looks for itself, and says so
+
+
+def _terms(settings: Regularisers) -> tuple[Term, ...]:
+    if settings.kl_target:
+        leash = Leash(settings.kl_in_loss, settings.kl_target, settings.kl_horizon)
+        return (LeashInLoss(leash.controller(), settings.kl_estimator),)
+    return (KLInLoss(settings.kl_in_loss, settings.kl_estimator),) if settings.kl_in_loss else ()
 
 
 def _pretraining(
