@@ -197,6 +197,19 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranking:
+    """Training view: several completions of a prompt in one annotator's order."""
+
+    prompt: Prompt
+    texts: tuple[str, ...]
+    ranks: tuple[int, ...]
+    """One a text: how many are better, plus 1; equal ones are ties."""
+    annotator_ids: tuple[str, ...] = ()
+    judgement_ids: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """A number for a completion. A true (`gold`) and a learned (`proxy`) score are never the same field."""
 
@@ -231,3 +244,12 @@ class Model:
     config: Metadata = field(default_factory=dict)
     status: Literal["candidate", "promoted", "rejected"] = "promoted"
     metadata: Metadata = field(default_factory=dict)
+
+    @property
+    def made_from(self) -> tuple[str, ...]:
+        """What it was made from or against, by name: its parent, its reward, and the scorers beside that one.
+
+        A reward may be a function, which is no model.
+        """
+        beside = self.metadata.get("rewards_beside", ())
+        return tuple(name for name in (self.parent, self.reward, *beside) if name)

@@ -1,3 +1,4 @@
+import itertools
 import math
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
 from heedful.learning.fit import fit
-from heedful.learning.preference import bradley_terry, over_steps, pick_best
+from heedful.learning.preference import bradley_terry, over_steps, pick_best, plackett_luce
 from heedful.rollouts import Metrics
 from heedful.runs import Run
 
@@ -201,3 +202,58 @@ def test_fit_recovers_known_strengths_and_agrees_with_an_independent_library(tmp
     assert np.abs(found - (strengths - strengths.mean())).max() < 0.1
     wins = [(a, b) if t else (b, a) for (a, b), t in zip(pairs.tolist(), target, strict=True)]
     assert found == pytest.approx(choix.opt_pairwise(5, wins), abs=1e-3)
+
+
+# Plackett-Luce
+
+
+def by_hand(scores: list[float], order: tuple[int, ...]) -> float:
+    """The probability of an order: the best is picked of all, the next of the rest."""
+    rest, probability = list(order), 1.0
+    while rest:
+        probability *= math.exp(scores[rest[0]]) / sum(math.exp(scores[k]) for k in rest)
+        rest.pop(0)
+    return probability
+
+
+def test_plackett_luce_is_picking_the_best_again_and_again() -> None:
+    scores = [0.7, -1.1, 0.2, 1.9]
+    scores_NK = torch.tensor([scores], dtype=torch.float64)
+    orders = list(itertools.permutations(range(4)))
+    found = [math.exp(-float(plackett_luce(scores_NK, torch.tensor([order]))[0])) for order in orders]
+    assert found == pytest.approx([by_hand(scores, order) for order in orders], rel=1e-12)
+    assert sum(found) == pytest.approx(1.0, abs=1e-12)
+    total, _ = plackett_luce(scores_NK.expand(24, 4), torch.tensor(orders))
+    assert float(total) == pytest.approx(-choix.log_likelihood_rankings(orders, np.array(scores)), rel=1e-9)
+    for best in range(4):
+        target_NK = torch.eye(4, dtype=torch.float64)[best : best + 1]
+        first = sum(p for p, order in zip(found, orders, strict=True) if order[0] == best)
+        assert math.exp(-float(pick_best(scores_NK, target_NK)[0])) == pytest.approx(first, rel=1e-12)
+
+
+def test_an_order_of_two_is_bradley_terry() -> None:
+    scores_NK = torch.tensor([[0.4, 1.3], [0.1, -0.2]], dtype=torch.float64, requires_grad=True)
+    loss, count = plackett_luce(scores_NK, torch.tensor([[0, 1], [1, 0]]), torch.tensor([2.0, 3.0]))
+    wanted, votes = bradley_terry(*scores_NK.unbind(1), torch.tensor([1.0, 0.0]), torch.tensor([2.0, 3.0]))
+    torch.testing.assert_close(loss, wanted)
+    assert float(count) == float(votes) == 5
+    torch.testing.assert_close(torch.autograd.grad(loss, scores_NK), torch.autograd.grad(wanted, scores_NK))
+
+
+def test_missing_candidates_of_an_order_change_nothing() -> None:
+    scores_NK = torch.tensor([[0.4, math.nan, 1.3], [0.1, 0.7, -0.2]], requires_grad=True)
+    mask_NK = torch.tensor([[True, False, True], [True, True, True]])
+    loss, _ = plackett_luce(scores_NK, torch.tensor([[2, 0, 1], [1, 0, 2]]), mask_NK=mask_NK)
+    wanted = by_hand([0.4, 1.3], (1, 0)) * by_hand([0.1, 0.7, -0.2], (1, 0, 2))
+    assert float(loss.detach()) == pytest.approx(-math.log(wanted), rel=1e-6)
+    (gradient_NK,) = torch.autograd.grad(loss, scores_NK)
+    assert gradient_NK[0, 1] == 0
+    assert torch.isfinite(gradient_NK).all()
+    assert gradient_NK.sum(1).tolist() == pytest.approx([0, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("order", [[0, 0, 1], [0, 1, 3], [2, 0, 1]])
+def test_an_order_that_is_none_is_refused(order: list[int]) -> None:
+    mask_NK = torch.tensor([[True, True, True], [True, True, False]])
+    with pytest.raises(Problem, match="ranking 1"):
+        plackett_luce(torch.zeros(2, 3), torch.tensor([[0, 1, 2], order]), mask_NK=mask_NK)

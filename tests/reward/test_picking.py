@@ -15,8 +15,9 @@ from heedful.language.pretrained import LanguageModel, load
 from heedful.learning.preference import bradley_terry, pick_best
 from heedful.learning.schedules import constant
 from heedful.records import Comparison, Pick, Prompt
+from heedful.reward.candidates import candidate_scores, fit_candidates, length
 from heedful.reward.completions import encode, pair_scores, score_completions
-from heedful.reward.picking import choice_scores, encode_choices, fit_choices
+from heedful.reward.picking import best_of_all, encode_choices
 from heedful.runs import Run
 from heedful.seeds import generator
 
@@ -44,7 +45,7 @@ def test_it_learns_what_people_pick(model: LanguageModel, tmp_path: Path) -> Non
     compute.prepare([(reward.parameters(), 1e-2)])
     run = Run.open(tmp_path, "reward", {})
     training = encode_choices(reward, picks(300, 1))
-    fit_choices(reward, training, compute, run, epochs=5, per_step=32, seed=0, schedule=constant)
+    fit_candidates(reward, training, best_of_all, compute, run, epochs=5, per_step=32, seed=0, schedule=constant)
     right, held_out = 0, picks(100, 2)
     for pick in held_out:
         best = int(score_completions(reward, [pick.prompt] * len(pick.texts), pick.texts).argmax())
@@ -59,7 +60,7 @@ def test_every_candidate_stands_in_its_place_and_is_forwarded_once(model: Langua
     some = [Pick(prompt, ("c", "d e", "f g h"), (0, 1, 0)), Pick(prompt, ("d e", "i"), (0.5, 0.5))]
     rows: list[int] = []
     handle = reward.head.register_forward_hook(lambda _m, inputs, _o: rows.append(inputs[0].shape[0]))
-    scores_NK, mask_NK = choice_scores(reward, encode_choices(reward, some))
+    scores_NK, mask_NK = candidate_scores(reward, encode_choices(reward, some))
     handle.remove()
     assert rows == [4], "four different completions"
     assert mask_NK.tolist() == [[True, True, True], [True, True, False]]
@@ -78,7 +79,7 @@ def test_choices_of_two_give_the_gradient_of_their_comparisons(model: LanguageMo
         target_N, weight_N = torch.tensor(votes).unbind(1)
         if kind == "choices":
             some = [Pick(p, s, (t, 1 - t), w) for p, s, (t, w) in zip(prompts, sides, votes, strict=True)]
-            scores_NK, mask_NK = choice_scores(reward, encode_choices(reward, some))
+            scores_NK, mask_NK = candidate_scores(reward, encode_choices(reward, some))
             total, count = pick_best(scores_NK, torch.stack([target_N, 1 - target_N], 1), weight_N, mask_NK)
         else:
             pairs = [Comparison(p, a, b, t, w) for p, (a, b), (t, w) in zip(prompts, sides, votes, strict=True)]
@@ -94,7 +95,7 @@ def test_choices_of_two_give_the_gradient_of_their_comparisons(model: LanguageMo
 def test_what_is_too_long_is_cut_left_out_or_refused(model: LanguageModel) -> None:
     reward = ScalarModel(model, seed=0)
     (cut,) = encode_choices(reward, [Pick(Prompt.of("a"), ("b " * 90, "c"), (1, 0))])
-    assert cut.length == model.context_tokens
+    assert length(cut) == model.context_tokens
     assert cut.candidates[0].completion[-1] == model.eos_id
     long = Pick(Prompt.of("a " * 90), ("b", "c"), (1, 0))
     assert encode_choices(reward, [long], skip_overlong=True) == []

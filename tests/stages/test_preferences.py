@@ -164,7 +164,7 @@ def test_voices(voices: Any, who: set[str], make_project: Make) -> None:
 @pytest.mark.parametrize(("voices", "who"), [("people", {"ada", "ben"}), ("models", {"robot"})])
 def test_a_reward_model_learns_from_the_voices_that_are_named(voices: Any, who: set[str], make_project: Make) -> None:
     project = everything(make_project("project"))
-    with pytest.raises(Problem, match="no judgements of models' yet"):
+    with pytest.raises(Problem, match="nothing to learn from among models' answers yet"):
         reward.run(reward.Config(project.folder, voices="models"))
     project.store.add_annotators([Annotator("robot", kind="model")])
     for question in project.store.questions(kind="comparison"):

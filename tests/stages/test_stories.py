@@ -130,7 +130,7 @@ def test_evaluation_votes_never_reach_a_reward_model(make_project: Make) -> None
     folder = make_project("project")
     improve.run(settings(improve.Config, folder, reward_function=function(folder)))
     evaluate.run(settings(evaluate.Config, folder, judges=function(folder)))
-    with pytest.raises(Problem, match="no judgements yet"):
+    with pytest.raises(Problem, match="nothing to learn from yet"):
         reward.run(settings(reward.Config, folder))
 
 

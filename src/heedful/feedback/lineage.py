@@ -189,7 +189,7 @@ def _ancestry(models: dict[str, Model], model_id: str) -> set[str]:
         if name in found or name not in models:  # a reward may be a function, which is no model
             continue
         found.add(name)
-        waiting += [other for other in (models[name].parent, models[name].reward) if other]
+        waiting += models[name].made_from
     return found
 
 

@@ -116,7 +116,7 @@ def ancestry(models: Collection[Model], model_id: str) -> list[Model]:
         if name in found or name not in known:  # a reward may be a function, which is no model
             continue
         found.add(name)
-        waiting += [other for other in (known[name].parent, known[name].reward) if other]
+        waiting += known[name].made_from
     return [model for model in models if model.id in found]
 
 
@@ -125,7 +125,7 @@ def descent(models: Collection[Model], hashes: Collection[str]) -> list[Model]:
     found: list[Model] = []
     names: set[str] = set()
     for model in models:  # a model is recorded after those that it was made from
-        if model.snapshot in hashes or {model.parent, model.reward} & names:
+        if model.snapshot in hashes or names.intersection(model.made_from):
             found.append(model)
             names.add(model.id)
     return found

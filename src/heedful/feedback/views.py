@@ -15,7 +15,7 @@ from typing import Any
 from heedful.feedback.lessons import Imitation, Lesson, Mark, Pair, Remark
 from heedful.feedback.questions import KINDS, lessons
 from heedful.feedback.store import Names, Purpose, Store
-from heedful.records import Comparison, Demonstration, Judgement, Labelled, Pick, Prompt, Question
+from heedful.records import Comparison, Demonstration, Judgement, Labelled, Prompt, Question
 
 
 def comparisons(
@@ -44,42 +44,13 @@ def comparisons(
             since; all that hold by default.
     """
     pooled: list[Comparison] = []
-    for asked in _asked(store, purpose, campaigns, kinds, judgement_ids):
+    for asked in answered(store, purpose, campaigns, kinds, judgement_ids):
         votes: dict[tuple[str, str], list[tuple[Pair, Judgement]]] = {}
         for judgement, lesson in asked.lessons():
             if isinstance(lesson, Pair) and lesson.a != lesson.b:
                 votes.setdefault((lesson.a, lesson.b), []).append((lesson, judgement))
         pooled += [_pool(asked, pair) for pair in votes.values()]
     return pooled
-
-
-def picks(
-    store: Store,
-    *,
-    purpose: Purpose = "train",
-    campaigns: Names | None = None,
-    kinds: Names | None = None,
-    judgement_ids: Collection[str] | None = None,
-) -> list[Pick]:
-    """What the same answers say of the best one only: of a ranking its first, of a comparison its better side.
-
-    Comparisons that came with the same `group` in their metadata (an imported choice among several) are one choice.
-    An annotator's best are those texts that met every other one and lost to none; they share the vote. Where there is
-    no such text, each pair is a choice of two. Votes on the same texts are pooled. Arguments as for `comparisons`.
-    """
-    ballots: dict[tuple[str, str], list[tuple[Pair, Judgement]]] = {}
-    asked_of: dict[str, _Asked] = {}
-    for asked in _asked(store, purpose, campaigns, kinds, judgement_ids):
-        group = str(asked.question.metadata.get("group", asked.question.id))
-        asked_of.setdefault(group, asked)
-        for judgement, lesson in asked.lessons():
-            if isinstance(lesson, Pair) and lesson.a != lesson.b:
-                ballots.setdefault((group, judgement.annotator_id), []).append((lesson, judgement))
-    votes: dict[tuple[str, tuple[str, ...]], list[tuple[dict[str, float], list[str]]]] = {}
-    for (group, _), pairs in ballots.items():
-        for texts, shares, ids in _choices(pairs):
-            votes.setdefault((group, texts), []).append((shares, ids))
-    return [_picked(asked_of[group], group, texts, said) for (group, texts), said in votes.items()]
 
 
 def demonstrations(
@@ -93,19 +64,27 @@ def demonstrations(
     """Texts to imitate: what people wrote from nothing, or made of a draft; `judgement_ids` as for `comparisons`."""
     return [
         _demonstration(asked, judgement, lesson.text, {})
-        for asked in _asked(store, purpose, campaigns, kinds, judgement_ids)
+        for asked in answered(store, purpose, campaigns, kinds, judgement_ids)
         for judgement, lesson in asked.lessons()
         if isinstance(lesson, Imitation)
     ]
 
 
 def critiques(
-    store: Store, *, purpose: Purpose = "train", campaigns: Names | None = None, kinds: Names | None = None
+    store: Store,
+    *,
+    purpose: Purpose = "train",
+    campaigns: Names | None = None,
+    kinds: Names | None = None,
+    judgement_ids: Collection[str] | None = None,
 ) -> list[Demonstration]:
-    """What people wrote about a completion, whose text is `metadata["about"]`; for training a critic."""
+    """What people wrote about a completion, whose text is `metadata["about"]`; for training a critic.
+
+    `judgement_ids` as for `comparisons`.
+    """
     return [
         _demonstration(asked, judgement, lesson.text, {"about": lesson.about})
-        for asked in _asked(store, purpose, campaigns, kinds)
+        for asked in answered(store, purpose, campaigns, kinds, judgement_ids)
         for judgement, lesson in asked.lessons()
         if isinstance(lesson, Remark)
     ]
@@ -139,14 +118,14 @@ def labelled(
                 "campaign": asked.question.campaign,
             },
         )
-        for asked in _asked(store, purpose, campaigns, kinds, judgement_ids)
+        for asked in answered(store, purpose, campaigns, kinds, judgement_ids)
         for judgement, lesson in asked.lessons()
         if isinstance(lesson, Mark)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A question with its prompt, its texts and the judgements that hold."""
 
     question: Question
@@ -159,19 +138,25 @@ class _Asked:
         """The columns of the prompt and of the question, so that a view can be divided by any of them."""
         return {**self.prompt.metadata, **self.question.metadata}
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """The same, with the question's campaign and kind."""
+        return {**self.metadata, "campaign": self.question.campaign, "kind": self.question.kind}
+
     def lessons(self) -> Iterator[tuple[Judgement, Lesson]]:
+        """What each answer teaches, in the order of the answers."""
         for judgement in self.judgements:
             for lesson in lessons(self.question, judgement.answer, self.texts):
                 yield judgement, lesson
 
 
-def _asked(
+def answered(
     store: Store,
     purpose: Purpose,
     campaigns: Names | None,
     kinds: Names | None,
     judgement_ids: Collection[str] | None = None,
-) -> list[_Asked]:
+) -> list[Asked]:
     """The questions that have judgements, in order of arrival."""
     wanted = tuple(KINDS) if kinds is None else kinds
     chosen = None if judgement_ids is None else set(judgement_ids)
@@ -181,11 +166,11 @@ def _asked(
             continue
         judgements.setdefault(judgement.question_id, []).append(judgement)
     questions = [question for question in store.questions(campaigns, purpose, wanted) if question.id in judgements]
-    prompts = {prompt.id: prompt for prompt in store.prompts(_unique(question.prompt_id for question in questions))}
-    shown = _unique(name for question in questions for name in question.completion_ids)
+    prompts = {prompt.id: prompt for prompt in store.prompts(unique(question.prompt_id for question in questions))}
+    shown = unique(name for question in questions for name in question.completion_ids)
     texts = {completion.id: completion.text for completion in store.completions(shown)}
     return [
-        _Asked(
+        Asked(
             question=question,
             prompt=prompts[question.prompt_id],
             texts=tuple(texts[name] for name in question.completion_ids),
@@ -195,11 +180,12 @@ def _asked(
     ]
 
 
-def _unique(names: Iterable[str]) -> list[str]:
+def unique(names: Iterable[str]) -> list[str]:
+    """Each once, in the order in which they first appear."""
     return list(dict.fromkeys(names))
 
 
-def _pool(asked: _Asked, votes: Sequence[tuple[Pair, Judgement]]) -> Comparison:
+def _pool(asked: Asked, votes: Sequence[tuple[Pair, Judgement]]) -> Comparison:
     first = votes[0][0]
     directed = [pair.margin for pair, _ in votes if pair.target != 0.5]
     given = asked.question.metadata.get("margin")
@@ -214,45 +200,11 @@ def _pool(asked: _Asked, votes: Sequence[tuple[Pair, Judgement]]) -> Comparison:
         annotator_ids=tuple(judgement.annotator_id for _, judgement in votes),
         judgement_ids=tuple(judgement.id for _, judgement in votes),
         question_id=asked.question.id,
-        metadata={
-            **asked.metadata,
-            "group": asked.question.id,
-            "campaign": asked.question.campaign,
-            "kind": asked.question.kind,
-        },
+        metadata={**asked.described, "group": asked.question.id},
     )
 
 
-def _choices(pairs: Sequence[tuple[Pair, Judgement]]) -> list[tuple[tuple[str, ...], dict[str, float], list[str]]]:
-    """(texts, shares of one vote, judgements) of what one annotator said of a group: one choice, or one a pair."""
-    texts = tuple(_unique(text for pair, _ in pairs for text in (pair.a, pair.b)))
-    met: dict[str, set[str]] = {text: set() for text in texts}
-    lost: set[str] = set()
-    for pair, _ in pairs:
-        for text, other, won in ((pair.a, pair.b, pair.target), (pair.b, pair.a, 1 - pair.target)):
-            met[text].add(other)
-            if won < 0.5:
-                lost.add(text)
-    best = [text for text in texts if len(met[text]) == len(texts) - 1 and text not in lost]
-    if best:
-        return [(texts, dict.fromkeys(best, 1 / len(best)), _unique(judgement.id for _, judgement in pairs))]
-    return [((pair.a, pair.b), {pair.a: pair.target, pair.b: 1 - pair.target}, [given.id]) for pair, given in pairs]
-
-
-def _picked(
-    asked: _Asked, group: str, texts: tuple[str, ...], said: Sequence[tuple[dict[str, float], list[str]]]
-) -> Pick:
-    return Pick(
-        prompt=asked.prompt,
-        texts=texts,
-        shares=tuple(fmean(shares.get(text, 0.0) for shares, _ in said) for text in texts),
-        weight=float(len(said)),
-        judgement_ids=tuple(_unique(id_ for _, ids in said for id_ in ids)),
-        metadata={**asked.metadata, "group": group, "campaign": asked.question.campaign, "kind": asked.question.kind},
-    )
-
-
-def _demonstration(asked: _Asked, judgement: Judgement, text: str, metadata: dict[str, str]) -> Demonstration:
+def _demonstration(asked: Asked, judgement: Judgement, text: str, metadata: dict[str, str]) -> Demonstration:
     return Demonstration(
         prompt=asked.prompt,
         text=text,

@@ -130,6 +130,16 @@ class Encoding:
         return [*whole[: room - 1], whole[-1]]
 
 
+    def examples(self, prompt: Prompt, texts: Sequence[str]) -> list[Example] | None:
+        """Completions of one prompt; None (counted) where the prompt leaves no room.
+
+        Raises:
+            Problem: as `prompt`.
+        """
+        ids = self.prompt(prompt, f"prompt {prompt.id}")
+        return None if ids is None else [Example(ids, self.completion(ids, text)) for text in texts]
+
+
 def encode_pairs(model: LanguageModel, comparisons: Sequence[Comparison], *, skip_overlong: bool = False) -> Encoded:
     """Comparisons in token ids. A completion that is too long is cut at its end, and counted.
 

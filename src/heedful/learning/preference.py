@@ -1,4 +1,4 @@
-"""Losses that learn from people's preferences: which of two is better, which of K is best, which of two stretches.
+"""Losses that learn from people's preferences: which of two, which of K, in which order, which of two stretches.
 
 N comparisons; scores are a reward model's, in the units of its log-odds. A loss returns (sum, count) and
 never divides, so that micro-batches cannot change the result.
@@ -124,6 +124,48 @@ def pick_best(
     check_votes(torch.ones_like(weight_N), weight_N)
     logprobs_NK = kept(scores_NK.masked_fill(~mask_NK, -torch.inf).log_softmax(1), mask_NK)
     return -(weight_N * (target_NK * logprobs_NK).sum(1)).sum(), weight_N.sum()
+
+
+def plackett_luce(
+    scores_NK: Tensor, order_NK: Tensor, weight_N: Tensor | None = None, mask_NK: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihood of whole rankings: the best is picked of all, the next of the rest, and so on.
+
+        -w sum over k of [ s_(k) - log sum over j >= k of exp s_(j) ]
+
+    with (1), (2) ... the candidates from the best to the worst (Luce 1959, "Individual Choice Behavior"; Plackett
+    1975, "The Analysis of Permutations"; as a loss of a network: Xia et al. 2008, ListMLE). Its first term is
+    `pick_best`; with K = 2 it is `bradley_terry`.
+
+    Args:
+        scores_NK: the model's scores of the candidates.
+        order_NK: candidate numbers, the best first; those of missing candidates stand at the end.
+        weight_N: how many votes stand behind a ranking; 1 if not given.
+        mask_NK: True where there is a candidate, for rows of unequal K; masked ones may hold anything.
+
+    Returns:
+        (loss sum in nats, sum of the weights).
+
+    Raises:
+        Problem: an order is no permutation of its candidates, or a weight is negative or not finite.
+    """
+    weight_N = torch.ones_like(scores_NK[:, 0]) if weight_N is None else weight_N.to(scores_NK.dtype)
+    mask_NK = torch.ones_like(scores_NK, dtype=torch.bool) if mask_NK is None else mask_NK
+    check_votes(torch.ones_like(weight_N), weight_N)
+    places_K = torch.arange(scores_NK.shape[1], device=scores_NK.device)
+    ranked_NK = places_K < mask_NK.sum(1, keepdim=True)
+    wrong_N = (order_NK.sort(1).values != places_K).any(1)
+    if bool(wrong_N.any()) or bool((mask_NK.gather(1, order_NK) != ranked_NK).any()):
+        wrong_N = wrong_N if bool(wrong_N.any()) else (mask_NK.gather(1, order_NK) != ranked_NK).any(1)
+        row = int(wrong_N.nonzero()[0])
+        raise Problem(
+            f"the order is {order_NK[row].tolist()}",
+            where=f'ranking {row} of the batch, field "order"',
+            mend="name every candidate once, the best first, missing ones last",
+        )
+    sorted_NK = scores_NK.gather(1, order_NK).masked_fill(~ranked_NK, torch.finfo(scores_NK.dtype).min / 4)
+    rest_NK = sorted_NK.flip(1).logcumsumexp(1).flip(1)
+    return -(weight_N * kept(sorted_NK - rest_NK, ranked_NK).sum(1)).sum(), weight_N.sum()
 
 
 def _log_probability(gap_N: Tensor, noise_floor: float) -> Tensor:

@@ -11,8 +11,9 @@ from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning
 from heedful.learning.direct import KTO, DirectMethods
 from heedful.records import Model
+from heedful.stages.answers import Voices
 from heedful.stages.console import say
-from heedful.stages.preferences import Voices, Wanted, gather
+from heedful.stages.preferences import Wanted, gather
 from heedful.stages.preferring import Examples, Training, learn_marks, learn_pairs
 from heedful.stages.project import Project
 from heedful.stages.versions import (

@@ -5,27 +5,18 @@ People's votes and models' are told apart here, so that nobody trains on both wi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal, TypeVar
 
-from heedful.errors import Problem
-from heedful.feedback import lineage
-from heedful.feedback.splits import Prompted, split
+from heedful.feedback.splits import Prompted
 from heedful.feedback.store import Store
 from heedful.feedback.views import comparisons, demonstrations, labelled
 from heedful.language.preferring import Opinion
 from heedful.records import Comparison, Demonstration, Labelled, Prompt
 from heedful.runs import Run
-from heedful.seeds import seed_of
+from heedful.stages.answers import Voices, frozen_answers
 from heedful.stages.project import Project
-
-Voices = Literal["any", "people", "models", "both"]
-"""Whose answers: of whoever answered, if it was people only or models only; of people; of models; of both."""
-
-Item = TypeVar("Item", bound=Prompted)
 
 
 @dataclass(frozen=True)
@@ -56,13 +47,14 @@ class Preferences:
     def __len__(self) -> int:
         return len(self.comparisons) + len(self.labels) + len(self.demonstrations)
 
-    def only(self, keep: Callable[[Prompted], bool]) -> Preferences:
-        """Those for which `keep` is true."""
-
-        def kept(items: Sequence[Item]) -> list[Item]:
-            return [item for item in items if keep(item)]
-
-        return Preferences(kept(self.comparisons), kept(self.labels), kept(self.demonstrations))
+    @classmethod
+    def of(cls, answers: Sequence[Comparison | Labelled | Demonstration]) -> Preferences:
+        """Answers of any kind, each kind in its order."""
+        return cls(
+            [item for item in answers if isinstance(item, Comparison)],
+            [item for item in answers if isinstance(item, Labelled)],
+            [item for item in answers if isinstance(item, Demonstration)],
+        )
 
     def everything(self) -> list[Comparison | Labelled | Demonstration]:
         """All of them in one list."""
@@ -79,20 +71,18 @@ def gather(
     Raises:
         Problem: there is nothing of what is wanted, or people's and models' answers would be mixed unasked.
     """
-    if run.record["snapshots"]:
-        frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
-        return _divided(project, run, _read(project.store, wanted, frozen.judgement_ids), by, held_out, seed)
-    found = _read(project.store, wanted, of_voices(project.store, wanted.voices, wanted.campaigns))
-    if not len(found):
-        raise Problem(
-            f"there is nothing to learn from: this needs {_needed(wanted)}",
-            where=str(project.folder),
-            mend="import some with `heedful import`, or collect and judge: `heedful collect`, `heedful judge`",
-        )
-    parts = _divided(project, run, found, by, held_out, seed)
-    ids = {id_ for item in found.everything() for id_ in item.judgement_ids}
-    run.note(snapshots=[lineage.snapshot(project.store, ids).hash])
-    return parts
+    parts = frozen_answers(
+        project,
+        run,
+        lambda ids: _read(project.store, wanted, ids).everything(),
+        needed=f"this needs {_needed(wanted)}",
+        voices=wanted.voices,
+        campaigns=wanted.campaigns,
+        by=by,
+        held_out=held_out,
+        seed=seed,
+    )
+    return Preferences.of(parts[0]), Preferences.of(parts[1])
 
 
 def opinions(preferences: Preferences, bad_flags: Sequence[str] = ()) -> list[Opinion]:
@@ -177,47 +167,6 @@ def _read(store: Store, wanted: Wanted, ids: Iterable[str]) -> Preferences:
 def _asks(item: Prompted) -> bool:
     """Whether there is a prompt at all; plain texts have none."""
     return bool(item.prompt.text or item.prompt.messages)
-
-
-def of_voices(store: Store, voices: Voices, campaigns: Sequence[str] = ()) -> set[str]:
-    """Ids of the judgements that hold and that the wanted voices gave, to questions of these campaigns or to all.
-
-    Raises:
-        Problem: people and models both answered, and nobody has said whose answers are meant.
-    """
-    models = {person.id for person in store.annotators() if person.kind == "model"}
-    held = {
-        judgement.id: judgement.annotator_id for judgement in store.judgements(list(campaigns) or None, purpose="train")
-    }
-    by_models = {id_ for id_, who in held.items() if who in models}
-    by_people = held.keys() - by_models
-    match voices:
-        case "people":
-            return set(by_people)
-        case "models":
-            return by_models
-        case "any" if by_models and by_people:
-            counts = Counter("models" if who in models else "people" for who in held.values())
-            raise Problem(
-                f"{counts['people']:,} answers are people's and {counts['models']:,} are models'",
-                where=store.location,
-                mend="say whose are meant: --voices people, --voices models, or --voices both",
-            )
-    return set(held)
-
-
-def _divided(
-    project: Project, run: Run, found: Preferences, by: str, held_out: float, seed: int
-) -> tuple[Preferences, Preferences]:
-    # A column has few values as a rule, and an interval clustered by two of them would say nothing.
-    share = held_out or (0.1 if by == "prompt" else 0.25)
-    # A stream of its own: with the project's seed, the prompts of low hash would be those kept for evaluation already.
-    drawn = split(found.everything(), by=by, held_out=share, seed=seed_of(seed, "held out answers"))
-    aside = {id(item) for item in drawn[1]}
-    kept = project.examination_prompts(run)
-    learnt = found.only(lambda item: id(item) not in aside and item.prompt.id not in kept)
-    examined = found.only(lambda item: id(item) in aside or (by == "prompt" and item.prompt.id in kept))
-    return learnt, examined
 
 
 def _needed(wanted: Wanted) -> str:

@@ -212,7 +212,16 @@ def _rewards(rewards: Sequence[Past]) -> Section:
             value = item.result["accuracy"][name]
             if value:
                 accuracies.append(Item(f"{item.result['model']}, {label}", interval(value)))
-    newest = rewards[-1].result["calibration"]
+    plots: list[LinePlot | DotPlot] = []
+    if accuracies:
+        plots.append(DotPlot("Accuracy on held-out answers", accuracies, "accuracy", reference=0.5, percent=True))
+    plots += [_calibration(item) for item in rewards if "calibration" in item.result][-1:]
+    return Section("Reward models", [Grid(plots)])
+
+
+def _calibration(item: Past) -> LinePlot:
+    """How sure a reward model of pairs is, and how often it is right."""
+    newest = item.result["calibration"]
     bins = newest["bins"]
     reliability = Series(
         "held-out comparisons",
@@ -222,22 +231,15 @@ def _rewards(rewards: Sequence[Past]) -> Section:
         [part["observed"]["high"] for part in bins],
     )
     diagonal = Series("perfectly calibrated", [0.5, 1.0], [0.5, 1.0], reference=True)
-    caption = f"Expected calibration error {newest['ece']:.3f}; by chance alone {newest['ece_by_chance']:.3f}."
-    plots = Grid(
-        [
-            DotPlot("Accuracy on held-out comparisons", accuracies, "accuracy", reference=0.5, percent=True),
-            LinePlot(
-                f"Calibration of {rewards[-1].result['model']}",
-                [reliability, diagonal],
-                "confidence of the reward model",
-                "share of votes that agree",
-                caption,
-                x_range=(0.5, 1.0),
-                y_range=(0.0, 1.0),
-            ),
-        ]
+    return LinePlot(
+        f"Calibration of {item.result['model']}",
+        [reliability, diagonal],
+        "confidence of the reward model",
+        "share of votes that agree",
+        f"Expected calibration error {newest['ece']:.3f}; by chance alone {newest['ece_by_chance']:.3f}.",
+        x_range=(0.5, 1.0),
+        y_range=(0.0, 1.0),
     )
-    return Section("Reward models", [plots])
 
 
 def _samples(evaluation: Past) -> list[Block]:

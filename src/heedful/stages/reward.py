@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,28 +13,37 @@ import torch
 from heedful.compute.devices import choose_device
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
-from heedful.feedback import lineage
-from heedful.feedback.splits import split
-from heedful.feedback.views import comparisons, picks
+from heedful.feedback.ballots import picks, rankings
+from heedful.feedback.store import Store
+from heedful.feedback.views import comparisons
 from heedful.language import prompts as order
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
 from heedful.language.heads import ScalarModel
-from heedful.language.preferring import Encoded
+from heedful.language.preferring import Encoded, Pair
 from heedful.language.pretrained import LanguageModel, new_like
 from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning
 from heedful.learning.schedules import schedule
-from heedful.records import Comparison, Model
+from heedful.records import Model
+from heedful.reward.candidates import fit_candidates
 from heedful.reward.completions import encode, fit_reward, score_completions, steps_of
-from heedful.reward.picking import Choice, encode_choices, fit_choices
+from heedful.reward.grading import logistic, squared
+from heedful.reward.ordering import encode_ballots, in_order
+from heedful.reward.picking import best_of_all, encode_choices
 from heedful.runs import Run
 from heedful.seeds import seed_of
+from heedful.stages.answers import Voices, frozen_answers
 from heedful.stages.console import progress, say
 from heedful.stages.examining import examine, in_words
-from heedful.stages.preferences import Voices, of_voices
+from heedful.stages.grading import Graded, examine_grades, graded, labels_of
+from heedful.stages.label_curve import learnt_from_fewer
 from heedful.stages.project import Project
+from heedful.stages.trust import Trust, trusted
 from heedful.stages.versions import automatic_rate, keep_reward, load_policy, start_computing, tune_for_run
+
+GRADED = ("ratings", "flags")
+"""Learnt from single completions."""
 
 RATE = 0.5
 """Of the automatic learning rate, see `heedful.stages.versions.automatic_rate`."""
@@ -41,7 +51,7 @@ RATE = 0.5
 
 @dataclass(frozen=True)
 class Config:
-    """Train a reward model on every comparison in the store; rate it on prompts that it has not seen."""
+    """Train a reward model on what people said; examine it on prompts that it has not seen."""
 
     project: Path
     """The project's folder."""
@@ -62,14 +72,24 @@ class Config:
     """0 chooses by the model's size."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
-    learn: Literal["pairs", "best"] = "pairs"
-    """From rankings and choices among several: every pair of them, or only which one is the best."""
+    learn: Literal["pairs", "best", "order", "ratings", "flags"] = "pairs"
+    """Comparisons and every pair of a ranking; of choices among several only which one is the best; their whole order;
+    or of single completions how they were rated, or how likely people flag them."""
+    per_ranking: bool = True
+    """All pairs of one ranking together weigh as much as one comparison, not as many."""
+    aspects: dict[str, float] = field(default_factory=dict)
+    """ratings: the weight of each aspect (helpful 1 honest 2); all that were rated, equally, when left out."""
+    flags: tuple[str, ...] = ()
+    """flags: which behaviours; any of them when left out."""
     voices: Voices = "any"
     """Whose answers: people, models, both; any stops where both answered."""
     noise_floor: float = 0.0
     """Chance that an answer is a coin toss."""
     margins: bool = False
     """Ask for larger score differences where people were surer (strength of preference)."""
+    trust: Trust = field(default_factory=Trust)
+    curve: bool = True
+    """Say what fewer comparisons would have taught a small model: the learning curve."""
     reference_samples: int = 256
     """Completions of the start policy on which scores are normalised to mean 0 and variance 1."""
     max_new_tokens: int = 64
@@ -98,25 +118,35 @@ def run(config: Config, *, name: str = "") -> Model:
             comparison does not fit the model.
     """
     project = Project.open(config.project)
-    if config.learn == "best" and (config.noise_floor or config.margins):
-        raise Problem("noise_floor and margins are of pairs", mend="leave them out, or learn from pairs")
+    if config.learn != "pairs" and (config.noise_floor or config.margins or config.trust != Trust()):
+        raise Problem("noise_floor, margins and trust are of pairs", mend="leave them out, or learn from pairs")
     base, new = project.policy_named(config.policy).id, project.next_id("reward")
     current = project.begin("reward", config, name=name, restart=config.restart, policy=base, model=new)
     if current.finished:
         return project.model(current.result["model"])
     base, new = current.record["inputs"]["policy"], current.record["inputs"]["model"]
-    training, aside = _comparisons(project, current, config)
+    answers, aside = frozen_answers(
+        project,
+        current,
+        lambda ids: _read(project.store, config, ids),
+        needed=f"this needs {config.learn if config.learn in GRADED else 'comparisons, rankings or edits'}",
+        voices=config.voices,
+        by=config.holdout_by,
+        held_out=config.held_out,
+        seed=config.seed,
+    )
+    answers = trusted(project, current, config.trust, answers)
     policy = load_policy(project, project.model(base), choose_device(config.device))
     start_computing(current, policy, config.device, config.threads)
     model = _begin(config, policy)
     tune_for_run(current, {"reward model": model}, config.tuning, seed=config.seed)
-    to_learn = encode(model, training, skip_overlong=config.skip_overlong)
-    to_examine = encode(model, aside, skip_overlong=config.skip_overlong)
-    _tell(config, to_learn, to_examine)
-    _train(config, project, model, to_learn, current, training)
+    lesson = _lesson(config, model, answers, aside)
+    _train(config, project, model, lesson, current)
     model.normalise(_reference_scores(project, config, current, model, policy, base))
-    accuracy, calibrated = examine(project, model, to_examine, config.holdout_by)
-    say(f"Held-out comparisons: {in_words(accuracy)}.")
+    result, headline, words = _examined(config, project, model, lesson)
+    say(f"Held out, {words}." if isinstance(lesson, Graded) else f"Held-out comparisons: {words}.")
+    if config.curve and isinstance(lesson, _Compared):
+        result["learning_curve"] = learnt_from_fewer(policy, lesson.to_learn, lesson.to_examine, config)
     record = Model(
         new,
         "reward",
@@ -124,52 +154,27 @@ def run(config: Config, *, name: str = "") -> Model:
         parent=base,
         snapshot=current.record["snapshots"][0],
         run=current.folder.name,
-        config={"seed": config.seed, "epochs": config.epochs, "begin": config.begin, "holdout_by": config.holdout_by},
-        metadata={"accuracy": accuracy.accuracy.value},
+        config={"seed": config.seed, "learn": config.learn, "epochs": config.epochs, "holdout_by": config.holdout_by},
+        metadata={"accuracy": headline},
     )
     keep_reward(project, model, record)
-    current.finish(
-        {
-            "model": new,
-            "pairs": len(to_learn.pairs),
-            "held_out": len(to_examine.pairs),
-            "votes": sum(pair.weight for pair in to_learn.pairs),
-            "accuracy": asdict(accuracy),
-            "calibration": asdict(calibrated),
-        }
-    )
+    current.finish({"model": new, **result})
     return record
 
 
-def _comparisons(project: Project, current: Run, config: Config) -> tuple[list[Comparison], list[Comparison]]:
-    """Training and held-out comparisons of the run's snapshot, which is taken at its first start."""
+@dataclass(frozen=True)
+class _Compared:
+    """Comparisons in token ids."""
 
-    def divided(found: list[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
-        # A column has few values as a rule, and an interval clustered by two of them would say nothing.
-        share = config.held_out or (0.1 if config.holdout_by == "prompt" else 0.25)
-        # By a stream of its own: with the project's, what is drawn here would be what evaluation has drawn already.
-        drawn = seed_of(config.seed, "held out answers")
-        learnt, aside = split(found, by=config.holdout_by, held_out=share, seed=drawn)
-        kept = project.examination_prompts(current)
-        if config.holdout_by == "prompt":
-            aside += [item for item in learnt if item.prompt.id in kept]
-        return [item for item in learnt if item.prompt.id not in kept], aside
+    to_learn: Encoded
+    to_examine: Encoded
 
-    if current.record["snapshots"]:
-        frozen = lineage.snapshot_that_stands(project.store, current.record["snapshots"][0])
-        return divided(comparisons(project.store, judgement_ids=frozen.judgement_ids))
-    found = comparisons(project.store, judgement_ids=of_voices(project.store, config.voices))
-    if not found:
-        whose = {"people": " of people's", "models": " of models'"}.get(config.voices, "")
-        raise Problem(
-            f"there are no judgements{whose} yet",
-            where=str(project.folder),
-            mend="import some with `heedful import`, or collect and judge: `heedful collect`, `heedful judge`",
-        )
-    parts = divided(found)
-    taken = lineage.snapshot(project.store, {id_ for item in found for id_ in item.judgement_ids})
-    current.note(snapshots=[taken.hash])
-    return parts
+
+def _read(store: Store, config: Config, ids: set[str]) -> list[Any]:
+    """What these judgements say, in the shape that is learnt."""
+    if config.learn == "ratings" or config.learn == "flags":
+        return labels_of(store, config.learn, ids)
+    return comparisons(store, judgement_ids=ids)
 
 
 def _begin(config: Config, policy: LanguageModel) -> ScalarModel:
@@ -177,7 +182,13 @@ def _begin(config: Config, policy: LanguageModel) -> ScalarModel:
     return ScalarModel(trunk, seed=seed_of(config.seed, "head"))
 
 
-def _tell(config: Config, to_learn: Encoded, to_examine: Encoded) -> None:
+def _lesson(config: Config, model: ScalarModel, answers: list[Any], aside: list[Any]) -> _Compared | Graded:
+    """Answers in the reward model's token ids; says how many there are."""
+    if config.learn == "ratings" or config.learn == "flags":
+        named: dict[str, Any] = {"aspects": config.aspects, "flags": config.flags}
+        return graded(model, config.learn, answers, aside, skip_overlong=config.skip_overlong, **named)
+    lesson = _Compared(*(encode(model, part, skip_overlong=config.skip_overlong) for part in (answers, aside)))
+    to_learn, to_examine = lesson.to_learn, lesson.to_examine
     by = "prompts" if config.holdout_by == "prompt" else f"values of {config.holdout_by!r}"
     say(f"Learning from {len(to_learn.pairs):,} comparisons; {len(to_examine.pairs):,} on other {by} are held out.")
     if cut := to_learn.cut + to_examine.cut:
@@ -186,17 +197,15 @@ def _tell(config: Config, to_learn: Encoded, to_examine: Encoded) -> None:
         say(f"{left_out:,} comparisons were left out: their prompt fills the model's context.")
     if not to_learn.pairs or not to_examine.pairs:
         raise Problem("no comparisons are left to learn from or to examine with", mend="collect more judgements")
+    return lesson
 
 
-def _train(
-    config: Config, project: Project, model: ScalarModel, data: Encoded, current: Run, training: Sequence[Comparison]
-) -> None:
+def _train(config: Config, project: Project, model: ScalarModel, lesson: _Compared | Graded, current: Run) -> None:
     compute = LocalCompute(model.device, micro_batch=config.micro_batch, weight_decay=config.weight_decay)
     rate = config.learning_rate or automatic_rate(model.parameters(), RATE, config.tuning)
     compute.prepare([(model.parameters(), rate)])
-    pairs = data.pairs if config.margins else [pair.without_margin() for pair in data.pairs]
-    choices = _choices(project, config, model, training) if config.learn == "best" else []
-    steps = steps_of(len(choices or pairs), config.pairs_per_step, config.epochs)
+    items, loss = _items(config, project, model, lesson)
+    steps = steps_of(len(items), config.pairs_per_step, config.epochs)
     with progress("Reward model", steps, done=current.resume()[0]) as advance:
         how: Any = {
             "epochs": config.epochs,
@@ -207,20 +216,62 @@ def _train(
                 metrics={name: stats[name] for name in ("loss", "accuracy") if name in stats}
             ),
         }
-        if choices:
-            fit_choices(model, choices, compute, current, per_step=config.pairs_per_step, **how)
-        else:
+        size = config.pairs_per_step
+        if loss is None:
             noise = config.noise_floor
-            fit_reward(model, pairs, compute, current, pairs_per_step=config.pairs_per_step, noise_floor=noise, **how)
+            fit_reward(model, items, compute, current, pairs_per_step=size, noise_floor=noise, **how)
+        else:
+            fit_candidates(model, items, loss, compute, current, per_step=size, **how)
 
 
-def _choices(project: Project, config: Config, model: ScalarModel, training: Sequence[Comparison]) -> list[Choice]:
-    """What the judgements behind the training comparisons say of the best ones."""
-    ids = {id_ for item in training for id_ in item.judgement_ids}
-    found = encode_choices(model, picks(project.store, judgement_ids=ids), skip_overlong=config.skip_overlong)
-    several = sum(len(choice.candidates) > 2 for choice in found)
-    say(f"They are {len(found):,} choices of the best, {several:,} of them among three or more.")
-    return found
+def _items(
+    config: Config, project: Project, model: ScalarModel, lesson: _Compared | Graded
+) -> tuple[Sequence[Any], Any]:
+    """(What is learnt from, in token ids; its loss, or None for pairs)."""
+    if isinstance(lesson, Graded):
+        return lesson.to_learn, squared if lesson.learn == "ratings" else logistic
+    if config.learn == "pairs":
+        return _weighed(config, lesson.to_learn), None
+    ids = {id_ for item in lesson.to_learn.comparisons for id_ in item.judgement_ids}
+    best, overlong = config.learn == "best", config.skip_overlong
+    found: Sequence[Any]
+    if best:
+        found = encode_choices(model, picks(project.store, judgement_ids=ids), skip_overlong=overlong)
+    else:
+        orders = rankings(project.store, judgement_ids=ids)
+        found = encode_ballots(model, orders, skip_overlong=overlong, seed=seed_of(config.seed, "ties"))
+    several = sum(len(item.candidates) > 2 for item in found)
+    what = "choices of the best" if best else "orders"
+    say(f"They are {len(found):,} {what}, {several:,} of them among three or more.")
+    return found, best_of_all if best else in_order
+
+
+def _weighed(config: Config, data: Encoded) -> list[Pair]:
+    """The pairs, each ranking of K with its mean over C(K, 2) (Ouyang et al. 2022, equation 1) where that is wanted."""
+    sizes = Counter(item.question_id for item in data.comparisons if item.metadata.get("kind") == "ranking")
+    share = {name: 1 / count for name, count in sizes.items()} if config.per_ranking else {}
+    keeps = config.margins or config.trust.audit == "margin"
+    return [
+        replace(pair, weight=pair.weight * share.get(item.question_id, 1.0), margin=pair.margin * keeps)
+        for pair, item in zip(data.pairs, data.comparisons, strict=True)
+    ]
+
+
+def _examined(
+    config: Config, project: Project, model: ScalarModel, lesson: _Compared | Graded
+) -> tuple[dict[str, Any], float, str]:
+    """(result, headline number, words) on what was held out."""
+    if isinstance(lesson, Graded):
+        return examine_grades(model, lesson, config.holdout_by, config.seed)
+    accuracy, calibrated = examine(project, model, lesson.to_examine, config.holdout_by)
+    result = {
+        "pairs": len(lesson.to_learn.pairs),
+        "held_out": len(lesson.to_examine.pairs),
+        "votes": sum(pair.weight for pair in lesson.to_learn.pairs),
+        "accuracy": asdict(accuracy),
+        "calibration": asdict(calibrated),
+    }
+    return result, accuracy.accuracy.value, in_words(accuracy)
 
 
 def _reference_scores(
