@@ -40,6 +40,7 @@ VERBS: dict[str, str] = {
     "queue": "ask people about what a deployed model answered, where the reward models know least",
     "judge": "answer the waiting questions in the terminal, or let a model or a function answer them",
     "self-feedback": "let a model revise its own answers by rules, or judge what it wrote and learn from that",
+    "audit": "find labels that are probably wrong, by reward models that did not learn from them",
     "reward": "train a reward model on the judgements",
     "prefer": "teach the policy people's preferences directly, without a reward model (dpo, kto, spin ...)",
     "improve": "improve the policy by reinforcement learning under a KL leash",

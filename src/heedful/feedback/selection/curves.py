@@ -92,16 +92,17 @@ def learning_curve(
     return [curve for curve in curves if curve.points]
 
 
-def fit_pairs(x_ND: Floats, y_N: Floats, ridge: float = 1.0) -> Floats:
+def fit_pairs(x_ND: Floats, y_N: Floats, ridge: float = 1.0, count_N: Floats | None = None) -> Floats:
     """The weights (D,) of a Bradley-Terry regression: P(first preferred) = 1 / (1 + exp(-x w)).
 
-    Penalised by ridge |w|^2 / 2; Newton's method, which for this convex loss ends at the optimum.
+    Each pair counts `count_N` times (once by default). Penalised by ridge |w|^2 / 2; Newton's method, which for this
+    convex loss ends at the optimum.
     """
-    w_D = np.zeros(x_ND.shape[1])
+    w_D, count_N = np.zeros(x_ND.shape[1]), np.ones(len(y_N)) if count_N is None else count_N
     for _ in range(50):
         p_N = 0.5 * (1 + np.tanh(0.5 * (x_ND @ w_D)))
-        slope_D = x_ND.T @ (y_N - p_N) - ridge * w_D
-        bend_DD = x_ND.T @ (x_ND * (p_N * (1 - p_N))[:, None]) + ridge * np.eye(len(w_D))
+        slope_D = x_ND.T @ (count_N * (y_N - p_N)) - ridge * w_D
+        bend_DD = x_ND.T @ (x_ND * (count_N * p_N * (1 - p_N))[:, None]) + ridge * np.eye(len(w_D))
         step_D = np.linalg.solve(bend_DD, slope_D)
         step_D *= min(1.0, 10.0 / max(float(np.abs(x_ND @ step_D).max(initial=0.0)), 1e-12))
         w_D = w_D + step_D
