@@ -75,6 +75,8 @@ def test_without_prices_there_is_no_money(make_project: Make, capsys: pytest.Cap
 RUNS: dict[str, dict[str, Any]] = {
     "a discriminator": {"adversarial": True, "algorithm": "rloo"},
     "a discriminator with adapters and a critic": {"adversarial": True, "algorithm": "ppo", "tuning": LORA},
+    "a critic that is a head alone": {"algorithm": "ppo", "critic": "head"},
+    "a head on a trunk with adapters": {"algorithm": "ppo", "critic": "head", "tuning": LORA},
     "mixer": {"algorithm": "mixer"},
     "mixer with adapters": {"algorithm": "mixer", "tuning": LORA},
     "trpo with adapters": {"algorithm": "trpo", "tuning": LORA},
@@ -105,6 +107,9 @@ def test_broken_off_and_continued_it_is_the_same(
     improve.run(config(broken, **given))
     found = outcome(whole)
     assert outcome(broken) == found
+    if given.get("critic") == "head":
+        record = json.loads((whole / "runs" / "0001-improve" / "run.json").read_text(encoding="utf-8"))
+        assert record["parameters"]["critic"] == {"trained": 17, "all": 17}
     if "regularisers" in given:
         prices = [row["kl_loss_coefficient"] for row in found["0001-improve/metrics"]]
         assert len(set(prices)) == len(prices), "the price must move for this to mean anything"
