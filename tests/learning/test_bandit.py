@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,16 @@ from torch import Tensor
 
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
-from heedful.learning.bandit import PLAIN, Reweighing, bandit_loss, doubly_robust_loss, log_weights, reweigh
+from heedful.learning.bandit import (
+    PLAIN,
+    Bandit,
+    Reweighing,
+    bandit_loss,
+    doubly_robust_loss,
+    log_weights,
+    reweigh,
+    worth,
+)
 from heedful.learning.fit import fit
 from heedful.learning.tabular import TabularPolicy
 from heedful.rollouts import Metrics, Rollouts
@@ -48,6 +58,25 @@ def test_a_log_is_reweighed_by_hand() -> None:
     # Log-probabilities of whole responses are far below what exp can hold.
     far = reweigh(weights_N - 5000, feedback_N)
     assert (far.log_scale, far.baseline) == pytest.approx((math.log(8 / 3) - 5000, 6 / 8))
+
+
+def test_what_a_policy_would_have_earned_by_hand() -> None:
+    """Weights 1, 2, 5 with feedback 1, 0, 1; 8^2 / (1 + 4 + 25) responses' worth of evidence."""
+    weights_N, feedback_N = torch.tensor([1.0, 2, 5]).double().log(), torch.tensor([1.0, 0, 1])
+    found = worth(weights_N, feedback_N, Bandit())
+    assert (found.value, found.effective) == pytest.approx((6 / 8, 64 / 30))
+    wanted_N = [3 / 4 + 3 / 8 * weight * gap for weight, gap in ((1, 1 / 4), (2, -3 / 4), (5, 1 / 4))]
+    assert found.each_N.tolist() == pytest.approx(wanted_N)
+    plain = worth(weights_N, feedback_N, Bandit(estimator="ips", clip=3))
+    assert plain.each_N.tolist() == pytest.approx([1, 0, 3])
+    assert (plain.value, plain.effective) == pytest.approx((4 / 3, 64 / 30))
+    assert worth(weights_N - 5000, feedback_N, Bandit()).value == pytest.approx(6 / 8)
+
+
+@pytest.mark.parametrize("wrong", [{"clip": 0.0}, {"reweigh_every": 0}])
+def test_settings_that_mean_nothing_are_a_problem(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Problem, match=next(iter(wrong))):
+        Bandit(**wrong)
 
 
 def test_its_expected_gradient_is_that_of_the_policys_value() -> None:

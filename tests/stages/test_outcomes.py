@@ -69,6 +69,15 @@ def test_sft_shows_the_start_beside_the_version(project: Project) -> None:
     assert list(loss.series[0].y) == [1.0, 0.0, -1.0]
 
 
+def test_sft_says_what_it_learnt_from(project: Project) -> None:
+    frozen, numbers = [project.model("v1").snapshot], {"before": [2, 1, 3], "after": [1, 0, 2], "examples": 7}
+    remarks = outcome(project, past("sft", numbers, learn="critiques", snapshots=frozen))
+    assert words(remarks).startswith("v0 was fine-tuned on 2 critiques.")
+    held = outcome(project, past("sft", numbers, learn="ghost"))
+    assert "over 7 of its own conversations" in words(held)
+    assert plots(held)[0].title == "held-out conversations"
+
+
 def test_prefer_shows_the_trivial_beside_the_learnt(project: Project) -> None:
     accuracy = {"accuracy": share(0.7), "length_baseline": share(0.55)}
     blocks = outcome(project, past("prefer", {"pairs": 1200, "votes": 1500.0, "accuracy": accuracy}))
@@ -93,6 +102,11 @@ def test_offline_distil_and_reject(project: Project) -> None:
     said = words(outcome(project, past("offline", log, method="ilql")))
     assert "40 logged completions by ILQL" in said
     assert "mean 0.50, standard deviation 0.25" in said
+    value = {name: [0.5, 0.4, 0.6] for name in ("logged", "before", "after")} | {"effective": 8.25, "held_out": 10}
+    weighed = outcome(project, past("offline", log | {"value": value}, method="bandit"))
+    assert "40 logged completions by importance weights" in words(weighed)
+    assert words(weighed).endswith("The effective sample size is 8.2 of 10 held-out completions.")
+    assert [item.name for item in plots(weighed)[0].items] == ["the log", "v0", "v1"]
     imitated = outcome(
         project, past("offline", {"before": [2, 1, 3], "after": [1, 0, 2]}, method="irl", snapshots=frozen)
     )

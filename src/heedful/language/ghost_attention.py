@@ -45,17 +45,19 @@ def sample_conversations(
     sampling: Sampling,
     *,
     seed: int,
+    systems: Sequence[Sequence[Message]] = (),
 ) -> list[tuple[Message, ...]]:
     """Answer the users' turns one after the other with the instruction in front of each of them.
 
     Args:
         questions: for each conversation, what the user says, in order; conversations may differ in length.
         instructions: one for each conversation.
+        systems: for each conversation, the turns of the system that it begins with; none when left out.
 
     Returns:
-        The conversations as they were held, without any instruction: user, assistant, user, assistant ...
+        The conversations as they were held, without any instruction: system, user, assistant, user, assistant ...
     """
-    held: list[list[Message]] = [[] for _ in questions]
+    held: list[list[Message]] = [list(turns) for turns in systems] or [[] for _ in questions]
     for number in range(max(map(len, questions), default=0)):
         open_ = [row for row, asked in enumerate(questions) if number < len(asked)]
         for row in open_:

@@ -101,9 +101,11 @@ def by_length(items: Sequence[Measured], size: int) -> list[list[int]]:
     return [order[at : at + size] for at in range(0, len(order), size)]
 
 
-def completion_logprobs(model: LanguageModel, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
+def completion_logprobs(
+    model: LanguageModel, batch: Sequence[Example], temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """(logprobs_BT in nats, mask_BT) of the completions' tokens; 0 where masked."""
     padded = pad([example.prompt for example in batch], [example.completion for example in batch], model.device)
     mask_BT = padded.response_mask_BT
     rollouts = Rollouts(padded.inputs, mask_BT, torch.arange(len(batch)), torch.zeros(mask_BT.shape))
-    return response_logprobs(model, rollouts)[0], mask_BT
+    return response_logprobs(model, rollouts, temperature)[0], mask_BT

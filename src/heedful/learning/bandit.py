@@ -20,6 +20,7 @@ gradient of V itself wherever nothing is clipped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -27,6 +28,28 @@ from torch import Tensor
 from heedful.errors import Problem
 from heedful.learning import masks
 from heedful.rollouts import Metrics
+
+
+@dataclass(frozen=True)
+class Bandit:
+    """Learning from logged completions by importance weights."""
+
+    estimator: Literal["self_normalised", "ips"] = "self_normalised"
+    """Weights divided by their mean over the log, and rewards less the policy's value; or weights as they are."""
+    clip: float = 10.0
+    """The largest weight; self_normalised counts it in mean weights."""
+    reweigh_every: int = 10
+    """Steps between looks at the log: for its mean weight, the policy's value and the effective sample size."""
+    looked_at: int = 512
+    """How many completions of the log are looked at, drawn anew each time; 0: all."""
+
+    def __post_init__(self) -> None:
+        if not self.clip > 0:
+            raise Problem(f"clip is {self.clip}, it must be above 0", where='setting "clip" of learning from a log')
+        if self.reweigh_every < 1:
+            raise Problem(
+                f"reweigh_every is {self.reweigh_every}", where='setting "reweigh_every"', mend="use 1 or more"
+            )
 
 
 @dataclass(frozen=True)
@@ -61,6 +84,42 @@ def reweigh(log_weights_N: Tensor, feedback_N: Tensor, clip: float = 10.0) -> Re
     log_scale = largest + torch.log(torch.exp(log_weights_N - largest).mean())
     weights_N = torch.exp(log_weights_N - log_scale).clamp(max=clip)
     return Reweighing(float(log_scale), float((weights_N * feedback_N).sum() / weights_N.sum()))
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a policy would have earned on a log that others wrote, by importance weights."""
+
+    value: float
+    """In the unit of the feedback."""
+    each_N: Tensor
+    """Numbers whose mean is the value and whose spread is that of the estimate: for its interval."""
+    effective: float
+    """Effective sample size (Kish): responses that would say as much if the policy had written them itself."""
+
+
+@torch.no_grad()
+def worth(log_weights_N: Tensor, feedback_N: Tensor, settings: Bandit) -> Worth:
+    """The off-policy estimate of a policy's value.
+
+    `ips`: V = mean of min(w, clip) r. `self_normalised`: V = sum of w r / sum of w, w cut at `clip` times their mean;
+    as a ratio it is linearised, and response i counts as V + w_i (r_i - V) / mean w. The effective sample size
+    (sum w)^2 / sum w^2 is that of the weights before they are cut.
+
+    Args:
+        log_weights_N: see `log_weights`; nats.
+        feedback_N: what each response earned.
+        settings: estimator and clip.
+    """
+    logs_N, feedback_N = log_weights_N.double(), feedback_N.double()
+    effective = float(torch.exp(2 * torch.logsumexp(logs_N, 0) - torch.logsumexp(2 * logs_N, 0)))
+    if settings.estimator == "ips":
+        each_N = torch.exp(logs_N).clamp(max=settings.clip) * feedback_N
+        return Worth(float(each_N.mean()), each_N, effective)
+    found = reweigh(logs_N, feedback_N, settings.clip)
+    weights_N = torch.exp(logs_N - found.log_scale).clamp(max=settings.clip)
+    each_N = found.baseline + weights_N * (feedback_N - found.baseline) / weights_N.mean()
+    return Worth(found.baseline, each_N, effective)
 
 
 def bandit_loss(

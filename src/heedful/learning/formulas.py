@@ -78,6 +78,9 @@ FITTING: dict[str, str] = {
     "importance_mean": "learning from a log: mean over responses of min(rho, clip), rho = pi / pi_logged, reweighed",
     "importance_max": "learning from a log: the largest of those weights",
     "importance_clipped": "learning from a log: share of the responses whose weight was clipped",
+    "log_value": "learning from a log: what the policy would have earned, sum of w r / sum of w; ips: mean of w r",
+    "effective_samples": "learning from a log: (sum w)^2 / sum w^2 before weights are cut, scaled up to the whole log "
+    "where a part of it was looked at",
     "doubly_robust_value": "learning from a log: mean over rows of sum_k pi_k r^_k + rho (r - r^)",
     "accuracy": "share of the decided pairs whose preferred side has the larger reward, equal ones one half; kto: "
     "share of the decided completions on the right side of the reference point; picks: share of the choices whose "

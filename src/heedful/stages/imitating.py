@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -15,6 +15,7 @@ from heedful.evaluation.clusters import clustering_of
 from heedful.evaluation.intervals import Interval, mean_interval
 from heedful.feedback import lineage
 from heedful.feedback.splits import split
+from heedful.feedback.store import Store
 from heedful.feedback.views import demonstrations
 from heedful.language import prompts as order
 from heedful.language.imitation import Example, Measured, by_length, imitation_loss, nats_per_token
@@ -22,7 +23,7 @@ from heedful.language.pretrained import LanguageModel
 from heedful.learning.fit import fit
 from heedful.learning.schedules import schedule
 from heedful.records import Demonstration
-from heedful.rollouts import Metrics, Stats
+from heedful.rollouts import Metrics, Stateful, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import progress
@@ -84,7 +85,8 @@ def descend(
     seed: int,
     label: str,
     join: Callable[[int, list[Item]], list[Item]] | None = None,
-    after: Callable[[int], None] | None = None,
+    after: Callable[[int], Stats | None] | None = None,
+    state: Mapping[str, Stateful] | None = None,
 ) -> Stats:
     """Descend a loss on examples, in parts of like length; resumable.
 
@@ -97,7 +99,8 @@ def descend(
         seed: of the order.
         label: of the progress bar.
         join: (step, its items) -> the same with more items, those that must be made anew at each step.
-        after: called with each step (from 0) when its optimiser step is done.
+        after: called with each step (from 0) when its optimiser step is done; may return more to log.
+        state: whatever else changes and must survive a crash, by name.
     """
     first = next(iter(modules.values()))
     device = next(iter(first.parameters())).device
@@ -113,10 +116,10 @@ def descend(
 
     with progress(label, steps, done=run.resume()[0]) as advance:
 
-        def on_step(step: int, stats: Stats) -> None:
-            if after is not None:
-                after(step)
+        def on_step(step: int, stats: Stats) -> Stats | None:
+            more = None if after is None else after(step)
             advance(metrics={"loss": stats["loss"]})
+            return more
 
         return fit(
             modules,
@@ -128,16 +131,25 @@ def descend(
             seed=seed,
             schedule=schedule("cosine", steps, warm_up_steps=min(round(settings.warm_up * steps), steps - 1)),
             checkpoint_every=settings.checkpoint_every,
+            state=state,
             on_step=on_step,
         )
 
 
-def frozen_demonstrations(project: Project, run: Run) -> list[Demonstration]:
+class View(Protocol):
+    """Texts to imitate, of the store: `demonstrations` or `critiques`."""
+
+    def __call__(self, store: Store, *, judgement_ids: Collection[str] | None = None) -> list[Demonstration]:
+        """All of them, or those of a snapshot."""
+        ...
+
+
+def frozen_demonstrations(project: Project, run: Run, view: View = demonstrations) -> list[Demonstration]:
     """The demonstrations that the store had when the run began: a resumed run learns from the same ones."""
     if run.record["snapshots"]:
         frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
-        return demonstrations(project.store, judgement_ids=frozen.judgement_ids)
-    found = demonstrations(project.store)
+        return view(project.store, judgement_ids=frozen.judgement_ids)
+    found = view(project.store)
     if found:
         run.note(
             snapshots=[lineage.snapshot(project.store, (id_ for item in found for id_ in item.judgement_ids)).hash]
@@ -146,19 +158,22 @@ def frozen_demonstrations(project: Project, run: Run) -> list[Demonstration]:
 
 
 def divided_demonstrations(
-    project: Project, run: Run, *, held_out: float, seed: int
+    project: Project, run: Run, *, held_out: float, seed: int, view: View = demonstrations
 ) -> tuple[list[Demonstration], list[Demonstration]]:
     """The run's demonstrations: those to learn from, and those to measure with, on other prompts.
 
     Raises:
         Problem: there are none, or none are left for one of the two.
     """
-    found = [item for item in frozen_demonstrations(project, run) if item.prompt.text or item.prompt.messages]
+    found = [item for item in frozen_demonstrations(project, run, view) if item.prompt.text or item.prompt.messages]
+    what = "demonstrations" if view is demonstrations else "critiques"
     if len(found) < 2:
         raise Problem(
-            "there are no demonstrations to learn from",
+            f"there are no {what} to learn from",
             where=str(project.folder),
-            mend="import some: `heedful import PROJECT file.jsonl` with `prompt` and `completion` on each line",
+            mend="import some: `heedful import PROJECT file.jsonl` with `prompt` and `completion` on each line"
+            if view is demonstrations
+            else "ask people for some: `heedful queue PROJECT --kind critique`",
         )
     training, aside = split(found, held_out=held_out, seed=seed_of(seed, "held out answers"))
     kept = project.examination_prompts(run)
@@ -166,7 +181,7 @@ def divided_demonstrations(
     training = [item for item in training if item.prompt.id not in kept]
     if not training or not aside:
         raise Problem(
-            f"no demonstrations are left to {'measure with' if training else 'learn from'}",
+            f"no {what} are left to {'measure with' if training else 'learn from'}",
             where=str(project.folder),
             mend="import more, on prompts that are not kept for evaluation",
         )

@@ -54,14 +54,14 @@ def logged_rewards(project: Project, run: Run, model: LanguageModel, *, label: s
     Raises:
         Problem: there are none, they all earned the same, or it is open which label is meant.
     """
-    found, what = _scored(project, run, model, scorer) if scorer else _labels(project, run, label)
+    found, what = earned(project, run, model, label=label, scorer=scorer)
     kept = project.examination_prompts(run)
     pooled: dict[tuple[str, str], list[float]] = {}
     prompts: dict[str, Prompt] = {}
-    for prompt, text, value in found:
-        if prompt.id not in kept and text.strip() and (prompt.text or prompt.messages):
-            pooled.setdefault((prompt.id, text), []).append(value)
-            prompts[prompt.id] = prompt
+    for each in found:
+        if each.prompt.id not in kept and each.text.strip():
+            pooled.setdefault((each.prompt.id, each.text), []).append(each.value)
+            prompts[each.prompt.id] = each.prompt
     examples = examples_of_demonstrations(model, [Demonstration(prompts[id_], text) for id_, text in pooled])
     rows = [Scored(example, fmean(values)) for example, values in zip(examples, pooled.values(), strict=True)]
     logged = Logged(rows, [id_ for id_, _ in pooled], what)
@@ -76,10 +76,30 @@ def logged_rewards(project: Project, run: Run, model: LanguageModel, *, label: s
     return logged
 
 
-Found = list[tuple[Prompt, str, float]]
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """What one completion earned, by one person or by a scorer."""
+
+    prompt: Prompt
+    text: str
+    value: float
+    question: str = ""
+    """Id of the question that was answered; empty where a scorer said it."""
+    completion: str = ""
+    """Id of the completion; empty where a person said it, whose question names the completion."""
 
 
-def _labels(project: Project, run: Run, label: str) -> tuple[Found, str]:
+def earned(project: Project, run: Run, model: LanguageModel, *, label: str, scorer: str) -> tuple[list[Earned], str]:
+    """Every reward of a completion whose prompt asks something, and where the rewards come from; kept with the run.
+
+    Raises:
+        Problem: there are no labels, or several and none was named.
+    """
+    found, what = _scored(project, run, model, scorer) if scorer else _labels(project, run, label)
+    return [each for each in found if each.prompt.text or each.prompt.messages], what
+
+
+def _labels(project: Project, run: Run, label: str) -> tuple[list[Earned], str]:
     """What people said, of the run's snapshot, which is taken at its first start."""
     if run.record["snapshots"]:
         frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
@@ -93,7 +113,8 @@ def _labels(project: Project, run: Run, label: str) -> tuple[Found, str]:
             names = ", ".join(sorted({mark.name for mark in marks})) or "none yet"
             raise Problem(f"no completion has a label {label!r}", where=str(project.folder), mend=f"there is: {names}")
         run.note(snapshots=[lineage.snapshot(project.store, ids).hash], label=label)
-    return [(mark.prompt, mark.text, mark.value) for mark in marks if mark.name == label], f"label {label!r}"
+    said = [mark for mark in marks if mark.name == label]
+    return [Earned(mark.prompt, mark.text, mark.value, mark.metadata["question"]) for mark in said], f"label {label!r}"
 
 
 def _only(marks: list[Labelled], project: Project) -> str:
@@ -109,7 +130,7 @@ def _only(marks: list[Labelled], project: Project) -> str:
     )
 
 
-def _scored(project: Project, run: Run, model: LanguageModel, scorer: str) -> tuple[Found, str]:
+def _scored(project: Project, run: Run, model: LanguageModel, scorer: str) -> tuple[list[Earned], str]:
     """Every completion that the store had when the run began, scored once."""
     prompts = {prompt.id: prompt for prompt in project.store.prompts()}
     path = run.folder / SCORES
@@ -122,4 +143,6 @@ def _scored(project: Project, run: Run, model: LanguageModel, scorer: str) -> tu
         values = learned_scores(project, scorer, asked, [item.text for item in texts.values()], model.device)
         scores = dict(zip(texts, values, strict=True))
         write_json(path, scores)
-    return [(prompts[texts[id_].prompt_id], texts[id_].text, value) for id_, value in scores.items()], scorer
+    return [
+        Earned(prompts[texts[id_].prompt_id], texts[id_].text, value, completion=id_) for id_, value in scores.items()
+    ], scorer

@@ -16,6 +16,7 @@ from heedful.language.imitation import examples_of_demonstrations
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning
+from heedful.learning.bandit import Bandit
 from heedful.learning.offline.ilql import ILQL
 from heedful.learning.offline.irl import IRL
 from heedful.learning.offline.reward_weighted import reward_weights
@@ -24,6 +25,7 @@ from heedful.rollouts import Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import say
+from heedful.stages.counterfactual import draws, fit_bandit
 from heedful.stages.imitating import Imitation, descend, divided_demonstrations, held_out_nats
 from heedful.stages.logged import Logged, logged_rewards
 from heedful.stages.project import Project
@@ -53,12 +55,13 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Config:
-    """Learn from logged completions and their rewards (ilql, weighted), or from demonstrations by inverse RL (irl)."""
+    """Learn from logged completions and their rewards (ilql, weighted, bandit), or from demonstrations (irl)."""
 
     project: Path
     """The project's folder."""
-    method: Literal["ilql", "irl", "weighted"] = "ilql"
-    """Q and V heads that steer the decoding; imitation with a temporal-difference term; imitation of the better."""
+    method: Literal["ilql", "irl", "weighted", "bandit"] = "ilql"
+    """Q and V heads that steer the decoding; imitation with a temporal-difference term; imitation of the better;
+    policy gradient by importance weights, from completions that say with what probability they were written."""
     policy: str = "current"
     """The version to begin from."""
     label: str = ""
@@ -69,12 +72,13 @@ class Config:
     decoding: Decoding = field(default_factory=Decoding)
     irl: IRL = field(default_factory=IRL)
     weighting: Weighting = field(default_factory=Weighting)
+    bandit: Bandit = field(default_factory=Bandit)
     imitation: Imitation = field(default_factory=lambda: Imitation(learning_rate=3e-4))
     tuning: Tuning = field(default_factory=Tuning)
     sampling: Sampling = field(default_factory=Sampling)
     """Of own samples; only the online and the adversarial mode of irl take any."""
     held_out: float = 0.1
-    """irl: share of the prompts whose demonstrations are kept for measuring."""
+    """irl, bandit: share of the prompts whose demonstrations or completions are kept for measuring."""
     seed: int = 0
     """Decides first weights, the order and what is held out."""
     device: str = "auto"
@@ -103,6 +107,8 @@ def run(config: Config, *, name: str = "") -> Model:
     heads: ILQLHeads | None = None
     if config.method == "irl":
         result = _imitate(project, config, current, model)
+    elif config.method == "bandit":
+        result = _weigh(project, config, current, model)
     else:
         log = logged_rewards(project, current, model, label=config.label, scorer=config.scorer)
         say(f"{begin} learns from {len(log.rows):,} logged completions; reward: {log.what}.")
@@ -136,6 +142,23 @@ def _learn(config: Config, run: Run, model: LanguageModel, heads: ILQLHeads | No
     items = _weighted(log, config.weighting)
     loss = partial(weighted_loss, model)
     return descend({"model": model}, items, loss, config.imitation, run, seed=config.seed, label="Weighted imitation")
+
+
+def _weigh(project: Project, config: Config, run: Run, model: LanguageModel) -> dict[str, Any]:
+    """From completions that say with what probability they were written, measured on those of other prompts."""
+    log = draws(
+        project, run, model, label=config.label, scorer=config.scorer, held_out=config.held_out, seed=config.seed
+    )
+    writers = ", ".join(sorted({row.policy or "others" for row in log.training}))
+    say(
+        f"{run.record['inputs']['policy']} learns from {len(log.training):,} logged completions of {writers}; "
+        f"{len(log.aside):,} on other prompts are held out; reward: {log.what}."
+    )
+    for reason, count in log.left_out.items():
+        say(f"{count:,} completions are left out: {reason}.")
+    found = fit_bandit(model, log, config.bandit, config.imitation, run, seed=config.seed)
+    facts = {"completions": len(log.training), "reward": log.what, "mean": log.mean, "deviation": log.deviation}
+    return {**facts, "left_out": dict(log.left_out), **found}
 
 
 def _weighted(log: Logged, weighting: Weighting) -> list[Scored]:

@@ -68,8 +68,11 @@ def costs(item: Past) -> list[Block]:
 
 def _sft(project: Project, item: Past) -> str:
     facts = item.record["inputs"]
-    shown = _answers(project, item)
-    return f"{facts['policy']} was fine-tuned on {shown:,} demonstrations{_became(project, facts['version'])}"
+    learn, became = item.record["settings"].get("learn", "demonstrations"), _became(project, facts["version"])
+    if learn == "ghost":
+        held = item.result["examples"]
+        return f"{facts['policy']} learned to keep to an instruction over {held:,} of its own conversations{became}"
+    return f"{facts['policy']} was fine-tuned on {_answers(project, item):,} {learn}{became}"
 
 
 def _prefer(project: Project, item: Past) -> str:
@@ -92,11 +95,16 @@ def _offline(project: Project, item: Past) -> str:
     if method == "irl":
         shown = _answers(project, item)
         return f"{facts['policy']} learned from {shown:,} demonstrations by inverse reinforcement learning{became}"
-    name = {"ilql": "ILQL", "weighted": "reward-weighted imitation"}[method]
+    name = {"ilql": "ILQL", "weighted": "reward-weighted imitation", "bandit": "importance weights"}[method]
+    measured = "Nothing of the log was held out; a rating (heedful evaluate) says what it was worth."
+    if method == "bandit":
+        value = result["value"]
+        measured = (
+            f"The effective sample size is {value['effective']:.1f} of {value['held_out']:,} held-out completions."
+        )
     return (
         f"{facts['policy']} learned from {result['completions']:,} logged completions by {name}{became} The reward is "
-        f"{result['reward']}: mean {result['mean']:.2f}, standard deviation {result['deviation']:.2f}. Nothing of the "
-        "log was held out; a rating (heedful evaluate) says what it was worth."
+        f"{result['reward']}: mean {result['mean']:.2f}, standard deviation {result['deviation']:.2f}. {measured}"
     )
 
 
@@ -127,6 +135,9 @@ def _feedback(_project: Project, item: Past) -> str:
         f"empty, {result['overlong']:,} drafts did not fit into the model's context."
     )
 
+
+LEARNT = {"critiques": "critiques", "ghost": "conversations"}
+"""Setting `learn` of `heedful sft` -> what it learnt from, where that is not demonstrations."""
 
 SENTENCES: dict[str, Callable[[Project, Past], str]] = {
     "sft": _sft,
@@ -160,10 +171,17 @@ def _held_out(item: Past) -> list[Plot]:
     if isinstance(result.get("before"), Sequence) and "after" in result:
         what, label = {
             "distil": ("prompts kept for evaluation", "divergence from the teacher, nats per token"),
-        }.get(item.stage, ("held-out demonstrations", "nats per token"))
+        }.get(
+            item.stage,
+            (f"held-out {LEARNT.get(item.record['settings'].get('learn'), 'demonstrations')}", "nats per token"),
+        )
         both = ((facts["policy"], result["before"]), (facts["version"], result["after"]))
         items = [Item(name, Interval(*values)) for name, values in both]
         plots.append(DotPlot(what, items, label, "Lower is better.", digits=3))
+    if "value" in result and item.stage == "offline":
+        worth = (("the log", "logged"), (facts["policy"], "before"), (facts["version"], "after"))
+        items = [Item(name, Interval(*result["value"][key])) for name, key in worth]
+        plots.append(DotPlot("held-out log", items, "reward", "What was earned, and what versions would have earned."))
     if item.stage == "prefer":
         plots += _accuracies(item)
     if item.stage == "reject":

@@ -40,6 +40,17 @@ class Wording:
     revision: str = REVISION
 
 
+def critique_prompt(words: str, prompt: Prompt, draft: str, rule: str) -> Prompt:
+    """What a critic is asked about a draft; the same for a model's own critic and for one that learns from people."""
+    return Prompt.of(filled(words, prompt=prompt.as_text(), draft=draft, rule=rule))
+
+
+def as_asked(model: LanguageModel, prompt: Prompt) -> Prompt:
+    """A prompt in plain words, as a turn of the user where the model has a template for conversations."""
+    in_chat = bool(getattr(model.tokenizer, "chat_template", None))
+    return Prompt.of([Message("user", prompt.text)]) if in_chat else prompt
+
+
 @dataclass(frozen=True)
 class Revision:
     """A draft, what its own writer found wrong with it, and the answer that came of it."""
@@ -64,11 +75,10 @@ class Revision:
 
 def writer(model: LanguageModel, sampling: Sampling, rows: int, *, policy: str, seed: int) -> Write:
     """Let a model write; chat models are asked as by a user. What it writes follows from the seed and the purpose."""
-    in_chat = bool(getattr(model.tokenizer, "chat_template", None))
     room = model.context_tokens - sampling.max_new_tokens
 
     def write(prompts: Sequence[Prompt], purpose: str) -> list[str | None]:
-        asked = [Prompt.of([Message("user", each.text)]) if in_chat else each for each in prompts]
+        asked = [as_asked(model, each) for each in prompts]
         fits = [len(encode_prompt(model, prompt)) <= room for prompt in asked]
         some = [prompt for prompt, fit in zip(asked, fits, strict=True) if fit]
         sampler = LocalSampler(model, rows)
@@ -107,7 +117,10 @@ def revise(
         {"prompt": prompt.as_text(), "draft": draft.text, "rule": rule}
         for (prompt, draft), rule in zip(drafts, chosen, strict=True)
     ]
-    critiques = write([Prompt.of(filled(words.critique, **part)) for part in parts], "critique")
+    asked = zip(drafts, chosen, strict=True)
+    critiques = write(
+        [critique_prompt(words.critique, prompt, draft.text, rule) for (prompt, draft), rule in asked], "critique"
+    )
     able = [row for row, critique in enumerate(critiques) if critique is not None]
     texts: dict[int, str | None] = {}
     if able:
