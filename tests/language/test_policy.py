@@ -11,13 +11,14 @@ from torch import Tensor
 
 from heedful.compute.local import LocalCompute
 from heedful.language.engines.local import LocalSampler
-from heedful.language.heads import ScalarModel
+from heedful.language.heads import ScalarModel, ValueHead
 from heedful.language.policy import LanguagePolicy, response_logprobs, response_values
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
 from heedful.language.tokens import pad
-from heedful.learning.algorithms import TRPO
-from heedful.rollouts import Rollouts
+from heedful.learning.algorithms import PPO, TRPO
+from heedful.learning.metrics import describe
+from heedful.rollouts import Rollouts, Stats
 
 PROMPTS, COMPLETIONS = [[1, 5, 9], [1, 7]], [[4, 5, 2], [6, 6, 6, 6, 2]]
 
@@ -72,6 +73,63 @@ def test_values_are_those_of_the_state_before_each_token(any_model: LanguageMode
     ids = torch.tensor([prompt + completion])
     everywhere = critic(ids, torch.ones_like(ids, dtype=torch.bool))[0]
     torch.testing.assert_close(values_BT[0], everywhere[len(prompt) - 1 : -1], atol=1e-6, rtol=0)
+
+
+def stepped_with(policy: LanguagePolicy, algorithm: PPO) -> Stats:
+    """One step against the critic's values, on completions that are paid for their letters."""
+    given = rollouts(PROMPTS * 3, COMPLETIONS * 3)
+    with torch.no_grad():
+        now = policy.evaluate(given)
+    rewards_BT = torch.randn(given.mask_BT.shape, generator=torch.Generator().manual_seed(0))
+    given = given.with_(logprobs_BT=now.logprobs_BT, values_BT=now.values_BT, rewards_BT=rewards_BT)
+    compute = LocalCompute(max_gradient_norm=0)  # the norm is that of policy and critic together
+    assert policy.critic is not None
+    compute.prepare([(policy.model.parameters(), 1e-2), (policy.critic.parameters(), 1e-2)])
+    return algorithm.update(policy, compute, given, *algorithm.credit(given), seed=0)
+
+
+def test_a_head_on_the_policys_trunk_moves_the_policy_as_a_critic_of_its_own_with_its_values_does(
+    make_model: Callable[[str, int], LanguageModel],
+) -> None:
+    """Its own loss reaches the head alone."""
+    models = [make_model("llama", 0) for _ in range(2)]
+    own, head = ScalarModel(models[0], seed=1), ValueHead(models[1])
+    head.load_state_dict({"head.weight": own.head.weight, "head.bias": own.head.bias})
+    assert {name for name, _ in head.named_parameters()} == {"head.weight", "head.bias"}
+    given = rollouts(PROMPTS, COMPLETIONS)
+    assert torch.equal(response_values(head, given), response_values(own, given))
+    assert response_values(own, given).abs().max() > 0.1
+    response_values(head, given).sum().backward()  # type: ignore[no-untyped-call]  # no annotation there
+    assert all(parameter.grad is None for parameter in models[1].parameters())
+    before = head.head.weight.detach().clone()
+    policies = LanguagePolicy(models[0], critic=own), LanguagePolicy(models[1], critic=head)
+    found = [stepped_with(policy, PPO(epochs=1)) for policy in policies]
+    assert found[0]["value_loss"] == found[1]["value_loss"] > 0
+    assert all(torch.equal(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
+    assert not torch.equal(models[0].module.lm_head.weight, make_model("llama", 0).module.lm_head.weight)
+    assert not torch.equal(head.head.weight, before)
+    after = response_values(head, given)
+    assert torch.equal(response_values(ValueHead(models[1]), given), torch.zeros_like(after)), "it begins with zeros"
+
+
+def test_a_head_on_the_policys_trunk_learns_to_value(make_model: Callable[[str, int], LanguageModel]) -> None:
+    """What a completion earns is told by the prompt's last letter; the policy stands still."""
+    policy = LanguagePolicy(make_model("llama", 0), critic=ValueHead(make_model("llama", 0)))
+    letters = torch.randint(4, 12, (24,), generator=torch.Generator().manual_seed(0))
+    given = rollouts([[1, int(letter)] for letter in letters], [[20 + row % 5, 2] for row in range(24)])
+    rewards_BT = torch.stack([torch.zeros(24), torch.where(letters < 8, 1.0, -1.0)], 1)
+    learner, compute, explained = PPO(lam=1.0, epochs=1, value_clip=0.0), LocalCompute(), []
+    assert policy.critic is not None
+    compute.prepare([(policy.critic.parameters(), 0.1)])
+    for step in range(12):
+        with torch.no_grad():
+            now = policy.evaluate(given)
+        batch = given.with_(logprobs_BT=now.logprobs_BT, values_BT=now.values_BT, rewards_BT=rewards_BT)
+        pair = learner.credit(batch)
+        explained.append(describe(batch, *pair)["explained_variance"])
+        learner.update(policy, compute, batch, *pair, seed=step)
+    assert explained[0] == 0
+    assert explained[-1] > explained[4] > 0.3
 
 
 def test_the_first_ratio_is_one_and_the_kl_at_the_start_is_zero(any_model: LanguageModel) -> None:

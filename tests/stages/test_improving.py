@@ -75,7 +75,6 @@ def test_without_prices_there_is_no_money(make_project: Make, capsys: pytest.Cap
 RUNS: dict[str, dict[str, Any]] = {
     "a discriminator": {"adversarial": True, "algorithm": "rloo"},
     "a discriminator with adapters and a critic": {"adversarial": True, "algorithm": "ppo", "tuning": LORA},
-    "a critic that is a head alone": {"algorithm": "ppo", "critic": "head"},
     "a head on a trunk with adapters": {"algorithm": "ppo", "critic": "head", "tuning": LORA},
     "mixer": {"algorithm": "mixer"},
     "mixer with adapters": {"algorithm": "mixer", "tuning": LORA},

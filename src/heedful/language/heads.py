@@ -1,4 +1,4 @@
-"""A number from a language model: the scalar head of reward models and critics, on a trunk of its own."""
+"""A number from a language model: the head of reward models and critics, on a trunk of its own or the policy's."""
 
 from __future__ import annotations
 
@@ -67,25 +67,13 @@ class ScalarModel(nn.Module):
     def forward(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int = 0) -> Tensor:
         """values_BS at every token (meaningless at padding). A row's real tokens must stand together.
 
-        Rows are moved to the left before they are forwarded, so that all padding is on the right, where causal
-        attention never looks: no mask is needed, which attention is about twice as fast without.
-
         Args:
             ids_BS: prompt and completion.
             attend_mask_BS: True at their real tokens.
             steps: how many of the last columns are the completion. Only an encoder-decoder needs to know; it values
                 nothing before the prompt's last token.
         """
-        if self.language_model[0].encoder_decoder:
-            return self._normalised(self.head(self._decoded(ids_BS, attend_mask_BS, steps))[..., 0])
-        columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
-        first_B1 = attend_mask_BS.int().argmax(1, keepdim=True)
-        moved_BS = ids_BS.gather(1, (columns_S + first_B1) % len(columns_S))
-        room = min(len(columns_S), self.language_model[0].context_tokens)  # beyond it all is padding, without position
-        hidden_BSD = states_of(self.trunk, moved_BS[:, :room])
-        values_BS: Tensor = F.pad(self.head(hidden_BSD)[..., 0], (0, len(columns_S) - room))
-        back_BS = values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
-        return self._normalised(back_BS)
+        return _everywhere(self, self.trunk, ids_BS, attend_mask_BS, steps) * self.gain + self.bias
 
     def score(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int = 0) -> Tensor:
         """score_B: the number at the last real token of each row; arguments as in `forward`."""
@@ -93,18 +81,6 @@ class ScalarModel(nn.Module):
         columns_S = torch.arange(values_BS.shape[1], device=values_BS.device)
         last_B = torch.where(attend_mask_BS, columns_S, -1).max(-1).values
         return values_BS.gather(1, last_B[:, None])[:, 0]
-
-    def _normalised(self, values_BS: Tensor) -> Tensor:
-        return values_BS * self.gain + self.bias
-
-    def _decoded(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int) -> Tensor:
-        """hidden_BSD of an encoder-decoder, 0 where nothing is decoded."""
-        if not steps:
-            raise Problem(
-                "an encoder-decoder can only score a completion apart from its prompt",
-                mend="use a reward model or critic on a causal language model here",
-            )
-        return encoder_decoder.hidden_states(self.trunk, ids_BS, attend_mask_BS, steps)
 
     @torch.no_grad()
     def normalise(self, scores_B: Tensor) -> None:
@@ -130,6 +106,63 @@ class ScalarModel(nn.Module):
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Take weights over."""
         return super().load_state_dict(complete_state(self, state_dict), *args, **kwargs)
+
+
+class ValueHead(nn.Module):
+    """A critic without a trunk: a linear head of zeros that reads the policy's own trunk as it is now.
+
+    Its loss stops at the head: the trunk is read without gradients, so that learning to value never moves the policy.
+    It costs one more pass forward and the memory of the head; it can see what the policy's last layer shows, no more.
+
+    Args:
+        model: the policy; its body is read and is no part of this module.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__()
+        self.language_model = [model]
+        self.head = nn.Linear(int(model.module.get_input_embeddings().weight.shape[1]), 1)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+        self.to(model.device)
+
+    def forward(self, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int = 0) -> Tensor:
+        """values_BS at every token; see `ScalarModel.forward`."""
+        return _everywhere(self, self.language_model[0].body, ids_BS, attend_mask_BS, steps, frozen=True)
+
+
+Critic = ScalarModel | ValueHead
+"""What values the states of a policy."""
+
+
+def _everywhere(
+    model: Critic, trunk: Any, ids_BS: Tensor, attend_mask_BS: Tensor, steps: int, *, frozen: bool = False
+) -> Tensor:
+    """The head's number at every token, meaningless at padding.
+
+    Rows are moved to the left before they are forwarded, so that all padding is on the right, where causal attention
+    never looks: no mask is needed, which attention is about twice as fast without.
+    """
+    language_model = model.language_model[0]
+    gradients = torch.is_grad_enabled() and not frozen
+    if language_model.encoder_decoder:
+        if not steps:
+            raise Problem(
+                "an encoder-decoder can only score a completion apart from its prompt",
+                mend="use a reward model or critic on a causal language model here",
+            )
+        with torch.set_grad_enabled(gradients):
+            decoded_BSD = encoder_decoder.hidden_states(trunk, ids_BS, attend_mask_BS, steps)
+        decoded_BS: Tensor = model.head(decoded_BSD)[..., 0]
+        return decoded_BS
+    columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
+    first_B1 = attend_mask_BS.int().argmax(1, keepdim=True)
+    moved_BS = ids_BS.gather(1, (columns_S + first_B1) % len(columns_S))
+    room = min(len(columns_S), language_model.context_tokens)  # beyond it all is padding, without position
+    with torch.set_grad_enabled(gradients):
+        hidden_BSD = states_of(trunk, moved_BS[:, :room])
+    values_BS: Tensor = F.pad(model.head(hidden_BSD)[..., 0], (0, len(columns_S) - room))
+    return values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
 
 
 def save_scalar(model: ScalarModel, folder: Path, card: Mapping[str, Any]) -> None:

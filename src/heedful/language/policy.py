@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from heedful.language.forward import all_logits, token_logprobs
-from heedful.language.heads import ScalarModel
+from heedful.language.heads import Critic
 from heedful.language.pretrained import LanguageModel
 from heedful.language.tokens import Padded, trimmed_parts
 from heedful.rollouts import Evaluation, Rollouts
@@ -33,10 +33,10 @@ class LanguagePolicy:
         model: writes.
         temperature: the sampler's; logits are divided by it here too, so that both sides mean the same
             distribution.
-        critic: values each state, on a trunk of its own; None for algorithms without one.
+        critic: values each state, on a trunk of its own or the policy's; None for algorithms without one.
     """
 
-    def __init__(self, model: LanguageModel, *, temperature: float = 1.0, critic: ScalarModel | None = None) -> None:
+    def __init__(self, model: LanguageModel, *, temperature: float = 1.0, critic: Critic | None = None) -> None:
         self.model, self.temperature, self.critic = model, temperature, critic
 
     def parameters(self) -> Iterable[torch.nn.Parameter]:
@@ -80,7 +80,7 @@ def response_logprobs(model: LanguageModel, rollouts: Rollouts, temperature: flo
     return parts[0], parts[1]
 
 
-def response_values(critic: ScalarModel, rollouts: Rollouts) -> Tensor:
+def response_values(critic: Critic, rollouts: Rollouts) -> Tensor:
     """values_BT of the state before each response token; 0 where masked."""
 
     def of_part(part: Padded) -> tuple[Tensor]:

@@ -12,7 +12,7 @@ from heedful.errors import Problem
 from heedful.language.acting import Acting, PromptTokens
 from heedful.language.engines.local import LocalSampler
 from heedful.language.guided import Guide, GuidedActing
-from heedful.language.heads import ScalarModel
+from heedful.language.heads import Critic, ScalarModel
 from heedful.language.policy import LanguagePolicy
 from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
@@ -88,8 +88,9 @@ class Config:
     """Steps between looks at prompts that are not trained on; 0: never. The best one's weights are kept."""
     validator: str = ""
     """A reward model of other judgements, or a function as FILE.py:NAME, whose score is watched beside the reward's."""
-    critic: Literal["reward", "policy"] = "reward"
-    """What the critic begins from: the reward model, or the policy with a head of zeros."""
+    critic: Literal["reward", "policy", "head"] = "reward"
+    """What the critic begins from: the reward model, or the policy with a head of zeros, each on a trunk of its own; or
+    a head of zeros alone, which reads the policy's trunk and does not move it."""
     missing_stop_penalty: float = 1.0
     """Taken from the score of completions that reach the length limit."""
     micro_batch: int = 0
@@ -189,7 +190,7 @@ class _Given:
 def _parts(given: _Given) -> Parts:
     config, model, run = given.config, given.model, given.current
     chosen, ledger = config.algorithms.named(config.algorithm), Ledger()
-    critic = critic_of(model, given.judge if config.critic == "reward" else None) if chosen.needs_critic else None
+    critic = critic_of(config.critic, model, given.judge) if chosen.needs_critic else None
     refitted, scorer, looking = _scorers(given, critic, ledger)
     guide = Guide(model, chosen.rule(model.stop_ids)) if isinstance(chosen, NLPO) else None
     writer = model if guide is None else guide.guided()
@@ -222,14 +223,14 @@ def _parts(given: _Given) -> Parts:
     )
 
 
-def _scorers(given: _Given, critic: ScalarModel | None, ledger: Ledger) -> tuple[Discriminator | None, Reward, Reward]:
+def _scorers(given: _Given, critic: Critic | None, ledger: Ledger) -> tuple[Discriminator | None, Reward, Reward]:
     """(the discriminator where the reward is adversarial, the scorer of training, that of checks).
 
     All models are tuned here. A discriminator learns from what it scores in training, and only looks at what it scores
     in checks.
     """
     config, model, judge, run = given.config, given.model, given.judge, given.current
-    trained: dict[str, LanguageModel | ScalarModel | None] = {"policy": model, "critic": critic}
+    trained: dict[str, LanguageModel | Critic | None] = {"policy": model, "critic": critic}
     cache = scoring.cache_of(given.project, run.record["inputs"]["reward"]) if config.cache_scores else None
 
     def scorer(found: Reward) -> Reward:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from heedful.compute.local import LocalCompute
 from heedful.language.guided import Guide
-from heedful.language.heads import ScalarModel
+from heedful.language.heads import Critic, ScalarModel, ValueHead
 from heedful.language.policy import LanguagePolicy
 from heedful.language.pretrained import LanguageModel, fingerprint
-from heedful.language.tuning import Tuning
+from heedful.language.tuning import Tuning, size
 from heedful.learning.improve import improve
 from heedful.learning.monitors import Watch
 from heedful.learning.regularisers import Regularised
@@ -66,35 +67,43 @@ class Parts:
         return refitted | ({} if self.check is None else self.check(step))
 
 
-def critic_of(model: LanguageModel, judge: ScalarModel | None) -> ScalarModel:
-    """The value network, on a trunk of its own (Huang et al. 2024: from the reward model).
+def critic_of(begin: Literal["reward", "policy", "head"], model: LanguageModel, judge: ScalarModel | None) -> Critic:
+    """The value network, on a trunk of its own (Huang et al. 2024: from the reward model), or a head on the policy's.
 
     Args:
+        begin: see the setting `critic` of `heedful improve`.
         model: the policy; with a head of zeros it is the critic where there is no other.
         judge: the reward model; left aside where it reads other tokens.
     """
-    if judge is None or fingerprint(judge.tokenizer) != fingerprint(model.tokenizer):
+    if begin == "head":
+        return ValueHead(model)
+    if begin == "policy" or judge is None or fingerprint(judge.tokenizer) != fingerprint(model.tokenizer):
         return ScalarModel(model, zero=True)
     return copy.deepcopy(judge)
 
 
 def tune_all(
     run: Run,
-    models: Mapping[str, LanguageModel | ScalarModel | None],
+    models: Mapping[str, LanguageModel | Critic | None],
     others: Sequence[LanguageModel | ScalarModel | None],
     tuning: Tuning,
     *,
     seed: int,
 ) -> None:
-    """Choose what is trained of each model there is; `others` share what stays frozen."""
-    trained = {name: model for name, model in models.items() if model is not None}
+    """Choose what is trained of each model there is, all of a head alone; `others` share what stays frozen."""
+    trained = {name: model for name, model in models.items() if isinstance(model, LanguageModel | ScalarModel)}
     tune_for_run(run, trained, tuning, seed=seed)
+    for name, model in models.items():
+        if isinstance(model, ValueHead):
+            found = size(model.parameters())
+            say(f"Training {found} of the {name}.")
+            run.note(parameters=run.record["parameters"] | {name: {"trained": found.trained, "all": found.total}})
     share_what_is_frozen(list(trained.values()), others)
 
 
 def compute_of(
     model: LanguageModel,
-    critic: ScalarModel | None,
+    critic: Critic | None,
     tuning: Tuning,
     *,
     micro_batch: int,
@@ -105,7 +114,9 @@ def compute_of(
     compute = LocalCompute(model.device, micro_batch=micro_batch)
     rates = [(model.parameters(), policy_rate or automatic_rate(model.parameters(), POLICY_RATE, tuning))]
     if critic is not None:
-        rate = critic_rate or automatic_rate(critic.parameters(), CRITIC_RATE, tuning)
+        alone = isinstance(critic, ValueHead)  # no adapters of its own, and the size of the trunk that it reads
+        sized, tuned = (model, None) if alone else (critic, tuning)
+        rate = critic_rate or automatic_rate(sized.parameters(), CRITIC_RATE, tuned)
         rates.append((critic.parameters(), rate))
     compute.prepare(rates)
     return compute
