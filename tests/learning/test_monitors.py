@@ -30,9 +30,12 @@ HACKS = {
     "entropy": {"entropy": 0.19},
     "length": {"length": 61.0},
     "repetition": {"repetition": 0.6},
+    "repetition_stop": {"repetition": 0.95},
     "reference": {"reference_nll": 2.3},  # 3.2 standard deviations
     "clip_fraction": {"clip_fraction": 0.6},
+    "clip_fraction_stop": {"clip_fraction": 0.95},
     "explained_variance": {"explained_variance": -1.5},
+    "explained_variance_stop": {"explained_variance": -6.0},
     "sampler_gap": {"sampler_gap": 0.06},
     "held_out": {"check_score": 2.0, "held_out_score": 0.5},
 }
@@ -44,18 +47,22 @@ def told(watch: Watch, *changes: Stats) -> list[str | None]:
 
 def test_every_monitor_has_a_limit_and_a_hack_that_trips_it() -> None:
     assert [monitor.name for monitor in MONITORS] == list(HACKS)
-    for monitor in MONITORS:
-        assert getattr(Limits(), monitor.name) > 0
+    off = [monitor.name for monitor in MONITORS if not getattr(Limits(), monitor.name) > 0]
+    assert off == ["explained_variance_stop"]
 
 
 @pytest.mark.parametrize("name", HACKS)
 def test_a_hack_trips_its_monitor_and_no_other_after_three_steps(name: str) -> None:
-    watch = Watch(Limits())
+    """Where a milder threshold of the same metric only warns, it is heard as well."""
+    watch = Watch(Limits(explained_variance_stop=5.0))
     found = told(watch, {}, HACKS[name], HACKS[name], HACKS[name])
     monitor = next(each for each in MONITORS if each.name == name)
     patient = 1 if name in ("kl", "held_out") else 3
-    assert [alarm.monitor for alarm in watch.alarms] == [name]
-    assert [alarm.step for alarm in watch.alarms] == [patient]
+    heard = [name.removesuffix("_stop"), name] if name.endswith("_stop") else [name]
+    assert [(alarm.monitor, alarm.step) for alarm in watch.alarms] == [(each, patient) for each in heard]
+    assert (
+        [alarm.stops for alarm in watch.alarms] == [False, True][-len(heard) :] if len(heard) > 1 else [monitor.stops]
+    )
     assert [words is not None for words in found] == [monitor.stops and step == patient for step in range(4)]
 
 

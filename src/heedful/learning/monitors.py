@@ -4,7 +4,8 @@ A learned score can be raised by exploiting it (Gao et al. 2022, "Scaling Laws f
 the score itself does not show it. What shows it is what was not optimised: the KL, the entropy, the length, repetition,
 how odd the reference finds the text, and the score that a model of other judgements gives. Each monitor reads one
 metric, by itself or beside its value at the start of the run, has a threshold, and says in plain words what it means.
-An alarm sounds when the threshold is passed in `patience` steps in a row.
+An alarm sounds when the threshold is passed in `patience` steps in a row. What may be harmless has two thresholds: one
+that warns, and one farther off, `_stop`, that ends the run.
 """
 
 from __future__ import annotations
@@ -28,12 +29,18 @@ class Limits:
     """Stop when completions become so many times as long, or as short, as at the start."""
     repetition: float = 0.5
     """Warn when more than this share of word trigrams is repeated within completions."""
+    repetition_stop: float = 0.9
+    """Stop when it is more than this."""
     reference: float = 3.0
     """Stop when the reference finds the completions so many standard deviations odder than at the start."""
     clip_fraction: float = 0.5
     """Warn when more than this share of terms is clipped."""
+    clip_fraction_stop: float = 0.9
+    """Stop when it is more than this: hardly anything is learnt any more, or the policy leaps."""
     explained_variance: float = 1.0
     """Warn when the critic is worse than a constant by this much."""
+    explained_variance_stop: float = 0.0
+    """Stop when it is worse by this much. Off: a critic that knows nothing yet makes noise, no harm, and learns."""
     sampler_gap: float = 0.05
     """Stop when sampler and trainer disagree by so many nats per token."""
     held_out: float = 0.5
@@ -142,6 +149,12 @@ MONITORS: tuple[Monitor, ...] = (
         stops=False,  # a reward may ask for it
     ),
     Monitor(
+        "repetition_stop",
+        _plain("repetition"),
+        "a share of {value:.2f} of the trigrams is repeated: the policy writes little but a phrase that scores; "
+        "look at samples, and price repetition in the reward",
+    ),
+    Monitor(
         "reference",
         _oddity,
         "the reference finds the completions {value:.1f} standard deviations odder than at the start: "
@@ -154,10 +167,22 @@ MONITORS: tuple[Monitor, ...] = (
         stops=False,
     ),
     Monitor(
+        "clip_fraction_stop",
+        _plain("clip_fraction"),
+        "a share of {value:.2f} of the terms is clipped: the policy has left the one that acted within a single batch; "
+        "lower the learning rate, or make fewer passes",
+    ),
+    Monitor(
         "explained_variance",
         _plain("explained_variance", -1.0),
         "the critic is worse than a constant (explained variance -{value:.2f}): raise its learning rate",
         stops=False,
+    ),
+    Monitor(
+        "explained_variance_stop",
+        _plain("explained_variance", -1.0),
+        "the critic is worse than a constant (explained variance -{value:.2f}), and advantages are its errors: "
+        "choose its learning rate anew, or an algorithm without a critic",
     ),
     Monitor(
         "sampler_gap",
