@@ -24,6 +24,7 @@ from heedful.reward.completions import (
     fit_reward,
     held_out_scores,
     pair_scores,
+    per_ranking,
     score_completions,
 )
 from heedful.rollouts import Rollouts
@@ -169,3 +170,20 @@ def test_a_completion_that_fills_the_context_is_cut_for_the_stop_token(model: La
 
 def test_where_stop_texts_are_cut_off_the_text_is_scored(model: LanguageModel) -> None:
     assert not LearnedReward(ScalarModel(model), model.tokenizer, by_text=True).same_tokens
+
+
+def test_the_pairs_of_a_ranking_weigh_as_one_comparison(model: LanguageModel) -> None:
+    """The loss is the mean over C(K, 2) pairs of a ranking, beside comparisons that count once."""
+
+    def pair(question: str, kind: str, a: str, b: str, weight: float = 1.0) -> Comparison:
+        return Comparison(
+            Prompt.of("a"), a, b, 1.0, weight, 0.5, question_id=question, metadata={"kind": kind, "group": question}
+        )
+
+    reward = ScalarModel(model, seed=0)
+    ranked = [pair("r", "ranking", a, b, weight=2.0) for a, b in ("bc", "bd", "be", "cd", "ce", "de")]
+    data = encode(reward, [*ranked, pair("q", "comparison", "f", "g", weight=3.0), pair("s", "ranking", "h", "i")])
+    found = per_ranking(data)
+    assert [one.weight for one in found] == pytest.approx([2 / 6] * 6 + [3, 1]), "two people ranked r"
+    assert [one.margin for one in found] == [0.5] * 8
+    assert [(one.a, one.b) for one in found] == [(one.a, one.b) for one in data.pairs]

@@ -244,7 +244,7 @@ CASES: list[tuple[str, Spoil, str]] = [
     ("an unknown section", unknown_section, "did you mean improve"),
     ("a value of the wrong type", value_of_the_wrong_type, "steps"),
     ("broken TOML", broken_toml, "TOML"),
-    ("no judgements yet", no_judgements_yet, "no judgements"),
+    ("no judgements yet", no_judgements_yet, "nothing to learn from yet"),
     ("no reward model yet", no_reward_model_yet, "no reward model"),
     ("no such column", no_column_to_hold_out_by, "topic"),
     ("a reward that is not a number", function("def score(p, c):\n    return [float('nan')] * len(c)\n"), "nan"),
@@ -315,11 +315,18 @@ def test_a_disk_that_is_full(
 
 
 def state(project: Path) -> dict[str, str]:
-    """What must not change: the models' files and every row of the database."""
+    """What must not change: every file, and every row of the database.
+
+    A refused run may have noted what it was asked, in the `run.json` of a folder of its own, which the next one of its
+    kind takes over; nothing else.
+    """
     found = {}
-    for path in sorted(project.glob("policies/**/*")) + sorted(project.glob("rewards/**/*")):
-        if path.is_file():
-            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project)
+        of_store = name.name.startswith("heedful.db")
+        noted = name.parts[0] == "runs" and name.name == "run.json" and len(list(path.parent.iterdir())) == 1
+        if path.is_file() and not of_store and not noted:
+            found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()
     database = project / "heedful.db"
     try:
         with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:

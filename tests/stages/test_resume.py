@@ -6,16 +6,21 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.stages.test_demonstrated import demonstrate
 from tests.stages.test_doubts import settings
 
 from heedful.language.trained_weights import FROZEN
 from heedful.language.tuning import Tuning
-from heedful.stages import improve
+from heedful.runs import Run
+from heedful.stages import evaluate, import_, improve, init, pretrain, sft
+from heedful.stages.imitating import Imitation
+from heedful.stages.project import Project
 
 Heedful = Callable[..., subprocess.CompletedProcess[str]]
 KilledWhen = Callable[..., None]
@@ -117,6 +122,115 @@ def test_improve_with_adapters(make_project: Callable[[str], Path], killed_when:
     assert outcome(broken) == found
     before, after = (found[f"policies/{version}/model.safetensors"] for version in ("v0", "v1"))
     assert before != after
+
+
+SHORT = Imitation(epochs=16.0, batch=8, checkpoint_every=2)
+SHORT_OPTIONS = ("--imitation.epochs", 16, "--imitation.batch", 8, "--imitation.checkpoint-every", 2, "--threads", 1)
+
+
+def stopped_before_it_is_finished(monkeypatch: pytest.MonkeyPatch, stage: Callable[[], object]) -> None:
+    """Run a stage that is stopped when all is written but its result."""
+    real = Run.finish
+
+    def stop(self: Run, found: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "finish", stop)
+    with pytest.raises(KeyboardInterrupt):
+        stage()
+    monkeypatch.setattr(Run, "finish", real)
+
+
+def test_pretrain(tmp_path: Path, tiny_model: Path, killed_when: KilledWhen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of training, then stopped when its version was written already."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("".join(f'{{"text": "{a} {b} n"}}\n' for a in "abcdefgh" for b in "ijklm"), encoding="utf-8")
+    for folder in (whole, broken):
+        init.run(init.Config(folder))
+        import_.run(import_.Config(folder, texts))
+    shape = pretrain.Shape(hidden_size=16, intermediate_size=32, layers=1, heads=2, context_tokens=48)
+
+    def go(folder: Path) -> None:
+        pretrain.run(pretrain.Config(folder, tokenizer=str(tiny_model), shape=shape, imitation=SHORT, threads=1))
+
+    go(whole)
+    options = ["--tokenizer", tiny_model, "--shape.hidden-size", 16, "--shape.intermediate-size", 32]
+    options += ["--shape.layers", 1, "--shape.heads", 2, "--shape.context-tokens", 48, *SHORT_OPTIONS]
+    killed_when(lambda: lines(broken, "0001-pretrain") >= 5, "pretrain", broken, *options)
+    assert list((broken / "runs" / "0001-pretrain" / "checkpoints").glob("step-*"))
+    stopped_before_it_is_finished(monkeypatch, lambda: go(broken))
+    go(broken)
+    found = outcome(whole)
+    assert outcome(broken) == found
+    assert {"0001-pretrain/metrics", "0001-pretrain/result", "policies/v0/model.safetensors"} <= found.keys()
+    assert len(found["0001-pretrain/metrics"]) == 78, "sixteen passes over 39 texts, eight a step"
+
+
+def test_sft(make_project: Callable[[str], Path], killed_when: KilledWhen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of training, then stopped when its version was written already."""
+    whole, broken = make_project("whole"), make_project("broken")
+    for folder in (whole, broken):
+        demonstrate(folder, "e s e", "e e")
+
+    def go(folder: Path) -> None:
+        sft.run(sft.Config(folder, imitation=replace(SHORT, learning_rate=3e-4), threads=1))
+
+    go(whole)
+    killed_when(lambda: lines(broken, "0001-sft") >= 5, "sft", broken, *SHORT_OPTIONS)
+    assert list((broken / "runs" / "0001-sft" / "checkpoints").glob("step-*"))
+    stopped_before_it_is_finished(monkeypatch, lambda: go(broken))
+    go(broken)
+    found = outcome(whole)
+    assert outcome(broken) == found
+    assert found["policies/v0/model.safetensors"] != found["policies/v1/model.safetensors"]
+
+
+HALTING = """
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def score(prompts, completions):
+    if (HERE / "halt").exists():
+        calls = int((HERE / "halt").read_text()) - 1
+        (HERE / "halt").write_text(str(calls))
+        if calls <= 0:
+            (HERE / "halted").touch()
+            time.sleep(600)
+    return [float(text.count("e")) for text in completions]
+"""
+"""A reward function that never comes back from the call whose number stands in a file beside it."""
+
+
+def test_evaluate(make_project: Callable[[str], Path], killed_when: KilledWhen) -> None:
+    """Killed while it is judged, with all questions posed, and while it is scored, with all judgements given."""
+    whole, broken = make_project("whole"), make_project("broken")
+    path = whole.parent / "halting.py"
+    path.write_text(HALTING, encoding="utf-8")
+    function = f"{path}:score"
+    for folder in (whole, broken):
+        improve.run(settings(improve.Config, folder, reward_function=function, steps=2, check_every=0))
+    evaluate.run(settings(evaluate.Config, whole, judges=function))
+    store = Project.open(broken).store
+    run = broken / "runs" / "0002-evaluate"
+    for call, judged in ((1, False), (3, True)):
+        (path.parent / "halt").write_text(str(call), encoding="utf-8")
+        (path.parent / "halted").unlink(missing_ok=True)
+        killed_when((path.parent / "halted").exists, "evaluate", broken, "--judges", function, "--threads", 1)
+        assert (run / "run.json").is_file()
+        assert not (run / "result.json").exists()
+        assert store.questions("evaluate-v1")
+        assert bool(store.judgements("evaluate-v1")) is judged
+    (path.parent / "halt").unlink()
+    evaluate.run(settings(evaluate.Config, broken, judges=function))
+    assert outcome(broken) == outcome(whole)
+    answered = [
+        [(judgement.id, judgement.answer) for judgement in Project.open(folder).store.judgements("evaluate-v1")]
+        for folder in (whole, broken)
+    ]
+    assert answered[0] == answered[1]
 
 
 def test_iterate_with_judgements(

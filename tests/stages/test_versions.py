@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from heedful.compute import devices
 from heedful.language.pretrained import LanguageModel, load, load_tokenizer, new_like, new_llama
 from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning, tune
@@ -18,7 +19,7 @@ from heedful.runs import Run
 from heedful.stages import distil, import_, improve, init, offline, prefer, pretrain, reject, reward, sft
 from heedful.stages.imitating import Imitation
 from heedful.stages.project import Project
-from heedful.stages.versions import ADAPTER_RATE, automatic_rate, share_what_is_frozen, tune_for_run
+from heedful.stages.versions import ADAPTER_RATE, automatic_rate, share_what_is_frozen, start_computing, tune_for_run
 
 LORA = Tuning(mode="lora", rank=2)
 
@@ -67,6 +68,34 @@ def test_a_run_says_and_records_how_much_it_trains(
     whole = sum(weight.numel() for weight in model.parameters())
     assert f"Training {ADAPTERS:,} of {whole:,} parameters" in capsys.readouterr().out
     assert run.record["parameters"] == {"policy": {"trained": ADAPTERS, "all": whole}}
+
+
+def test_the_number_of_threads_is_measured_once_and_kept_when_a_run_goes_on(
+    model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another number would give other roundings; so what has become faster since, or is asked for, does not count."""
+
+    def fastest(threads: int) -> None:
+        monkeypatch.setattr(devices, "_rate", lambda _: 9.0 if torch.get_num_threads() == threads else 1.0)
+
+    def begin(asked: int = 0) -> tuple[int, int]:
+        run = Run.open(tmp_path, "sft", {})
+        return start_computing(run, model, "cpu", asked), torch.get_num_threads()
+
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    before = torch.get_num_threads()
+    try:
+        fastest(2)
+        assert begin() == (2, 2)
+        fastest(4)
+        assert begin() == (2, 2)
+        assert begin(asked=1) == (2, 2)
+        assert Run.open(tmp_path, "sft", {}).record["threads"] == 2
+        assert start_computing(Run.open(tmp_path, "reward", {}), model, "cpu", 0) == 4, (
+            "another run, another measurement"
+        )
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_reference_shares_the_frozen_weights_of_the_policy(model: LanguageModel, tiny_model: Path) -> None:

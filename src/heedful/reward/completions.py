@@ -7,7 +7,9 @@ is the business of `heedful.reward.shaping`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,6 +34,20 @@ from heedful.seeds import seed_of
 def encode(model: ScalarModel, comparisons: Sequence[Comparison], *, skip_overlong: bool = False) -> Encoded:
     """Comparisons in the reward model's token ids, see `heedful.language.preferring.encode_pairs`."""
     return encode_pairs(model.language_model[0], comparisons, skip_overlong=skip_overlong)
+
+
+def per_ranking(data: Encoded) -> list[Pair]:
+    """The pairs, those of one ranking weighing as much together as one comparison does.
+
+    Ouyang et al. 2022 (InstructGPT), equation 1: of K ranked completions the mean over C(K, 2) pairs, which hang
+    together and are not as many votes.
+    """
+    ranked = [item.question_id if item.metadata.get("kind") == "ranking" else None for item in data.comparisons]
+    sizes = Counter(ranked)
+    return [
+        pair if question is None else replace(pair, weight=pair.weight / sizes[question])
+        for pair, question in zip(data.pairs, ranked, strict=True)
+    ]
 
 
 def pair_scores(model: ScalarModel, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:

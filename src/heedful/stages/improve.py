@@ -24,13 +24,13 @@ from heedful.records import Demonstration, Model, Prompt
 from heedful.reward.credit import Credit
 from heedful.reward.discriminator import Discriminator
 from heedful.reward.ledger import Ledger, Prices
-from heedful.reward.rules import source_hash
 from heedful.reward.shaping import Shaping
 from heedful.rollouts import Collect, Reward, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages import scoring
 from heedful.stages.checking import checked
+from heedful.stages.combining import Combined, combined
 from heedful.stages.console import say
 from heedful.stages.demonstrated import training_answers
 from heedful.stages.discriminating import Discriminating, discriminator, untrained
@@ -59,6 +59,7 @@ class Config:
     adversarial: bool = False
     """Instead of both: a discriminator between the demonstrations and the policy's samples, refitted every step."""
     discriminator: Discriminating = field(default_factory=Discriminating)
+    combined: Combined = field(default_factory=Combined)
     reference_samples: int = 128
     """Completions of the reference on which a function's scores are normalised, as a reward model's are, to mean 0 and
     variance 1, so that the leash means the same for every function; 0: a score is taken as it is."""
@@ -121,16 +122,16 @@ def run(config: Config, *, name: str = "") -> Model:
         "version": project.next_id("policy"),
         "reward": _reward(project, config),
         "reference": project.policy_named(config.reference).id,
-        "function": source_hash(config.reward_function),
+        "function": config.combined.hash_with(config.reward_function),
     }
     current = project.begin("improve", config, name=name, restart=config.restart, **facts)
     facts = current.record["inputs"]
     if current.finished:
         return project.model(facts["version"])
-    if facts["function"] != source_hash(config.reward_function):
+    if facts["function"] != config.combined.hash_with(config.reward_function):
         raise Problem(
-            "the reward function has changed since this run began",
-            where=config.reward_function,
+            "a reward function has changed since this run began",
+            where=" ".join([config.reward_function, *config.combined.others]).strip(),
             mend="put it back as it was, or add --restart to begin anew",
         )
     device = choose_device(config.device)
@@ -152,6 +153,7 @@ def run(config: Config, *, name: str = "") -> Model:
         run=current.folder.name,
         config={"algorithm": config.algorithm, "seed": config.seed, "steps": config.steps},
         status="candidate",
+        metadata={"rewards_beside": list(beside)} if (beside := config.combined.models()) else {},
     )
     keep_policy(project, model, record)
     say_how_it_ended(current, record.id, stats)
@@ -163,6 +165,7 @@ def run(config: Config, *, name: str = "") -> Model:
 
 def _reward(project: Project, config: Config) -> str:
     """What is improved against, by name; empty where a discriminator begins from the policy."""
+    config.combined.must_fit(cached=config.cache_scores, adversarial=config.adversarial)
     if not config.adversarial:
         return config.reward_function or scoring.newest_reward(project, config.reward)
     for setting in ("reward_function", "cache_scores"):
@@ -202,7 +205,7 @@ def _parts(given: _Given) -> Parts:
     validator = scoring.validator(given.project, config.validator, model, by_text=bool(config.sampling.stop))
     every = 0 if refitted is not None and validator is None else config.check_every
     acting = _acting(given, chosen, writer, prompts)
-    samples = config.reference_samples if config.reward_function else 0
+    samples = config.reference_samples if config.reward_function or config.combined.has_function() else 0
     scale = scoring.scale_of(scorer, acting, samples, run, ledger)
     acting, check = checked(policy, acting, looking, validator, ledger, run.folder, every, config.seed)
     collect: Collect = acting
@@ -237,7 +240,9 @@ def _scorers(given: _Given, critic: Critic | None, ledger: Ledger) -> tuple[Disc
         return scoring.scorer(found, model, config.credit, ledger, cache, gold=bool(config.world))
 
     if not config.adversarial:
-        found = scoring.bare(judge, config.reward_function, model, by_text=bool(config.sampling.stop))
+        by_text = bool(config.sampling.stop)
+        found = scoring.bare(judge, config.reward_function, model, by_text=by_text)
+        found = combined(found, config.combined, given.project, model, by_text=by_text)
         tune_all(run, trained, [given.reference, judge], config.tuning, seed=config.seed)
         scored = scorer(found)
         return None, scored, scored
@@ -257,11 +262,7 @@ def _scorers(given: _Given, critic: Critic | None, ledger: Ledger) -> tuple[Disc
 
 
 def _acting(given: _Given, chosen: AnyAlgorithm, writer: LanguageModel, prompts: Sequence[Prompt]) -> Acting:
-    """Prompts to completions.
-
-    The sampler's log-probabilities may stand in for the trainer's until the update, save under NLPO's mask, and save
-    for MIXER, whose given tokens have none.
-    """
+    """Prompts to completions; where tokens are masked (NLPO) or given (MIXER), the sampler's log-probs are no stand-in."""
     config = given.config
     return Acting(
         prompts=prompts,

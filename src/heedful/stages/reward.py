@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +19,14 @@ from heedful.language import prompts as order
 from heedful.language.acting import write_completions
 from heedful.language.engines.local import LocalSampler
 from heedful.language.heads import ScalarModel
-from heedful.language.preferring import Encoded, Pair
+from heedful.language.preferring import Encoded
 from heedful.language.pretrained import LanguageModel, new_like
 from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning
 from heedful.learning.schedules import schedule
 from heedful.records import Model
 from heedful.reward.candidates import fit_candidates
-from heedful.reward.completions import encode, fit_reward, score_completions, steps_of
+from heedful.reward.completions import encode, fit_reward, per_ranking, score_completions, steps_of
 from heedful.reward.grading import logistic, squared
 from heedful.reward.ordering import encode_ballots, in_order
 from heedful.reward.picking import best_of_all, encode_choices
@@ -231,7 +230,9 @@ def _items(
     if isinstance(lesson, Graded):
         return lesson.to_learn, squared if lesson.learn == "ratings" else logistic
     if config.learn == "pairs":
-        return _weighed(config, lesson.to_learn), None
+        pairs = per_ranking(lesson.to_learn) if config.per_ranking else lesson.to_learn.pairs
+        keeps = config.margins or config.trust.audit == "margin"
+        return pairs if keeps else [pair.without_margin() for pair in pairs], None
     ids = {id_ for item in lesson.to_learn.comparisons for id_ in item.judgement_ids}
     best, overlong = config.learn == "best", config.skip_overlong
     found: Sequence[Any]
@@ -244,17 +245,6 @@ def _items(
     what = "choices of the best" if best else "orders"
     say(f"They are {len(found):,} {what}, {several:,} of them among three or more.")
     return found, best_of_all if best else in_order
-
-
-def _weighed(config: Config, data: Encoded) -> list[Pair]:
-    """The pairs, each ranking of K with its mean over C(K, 2) (Ouyang et al. 2022, equation 1) where that is wanted."""
-    sizes = Counter(item.question_id for item in data.comparisons if item.metadata.get("kind") == "ranking")
-    share = {name: 1 / count for name, count in sizes.items()} if config.per_ranking else {}
-    keeps = config.margins or config.trust.audit == "margin"
-    return [
-        replace(pair, weight=pair.weight * share.get(item.question_id, 1.0), margin=pair.margin * keeps)
-        for pair, item in zip(data.pairs, data.comparisons, strict=True)
-    ]
 
 
 def _examined(
