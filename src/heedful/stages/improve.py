@@ -262,7 +262,7 @@ def _scorers(given: _Given, critic: Critic | None, ledger: Ledger) -> tuple[Disc
 
 
 def _acting(given: _Given, chosen: AnyAlgorithm, writer: LanguageModel, prompts: Sequence[Prompt]) -> Acting:
-    """Prompts to completions; where tokens are masked (NLPO) or given (MIXER), the sampler's log-probs are no stand-in."""
+    """Prompts to completions; where tokens are masked (NLPO) or given (MIXER), sampled log-probs are no stand-in."""
     config = given.config
     return Acting(
         prompts=prompts,
