@@ -80,7 +80,7 @@ def test_a_ppo_step_logs_every_metric_of_the_table_that_applies(tmp_path: Path) 
     lines = loop.run.metrics()
     assert [line["step"] for line in lines] == loop.steps_seen == [0, 1, 2, 3]
     assert {**stats, "step": 3, "time_s": lines[-1]["time_s"]} == lines[-1]
-    elsewhere = {"gold", "repetition", "kl_coefficient"}  # worlds with a truth or with texts, leashed rewards
+    elsewhere = {"gold", "repetition", "kl_coefficient", "non_score_reward"}  # worlds with a truth, texts or a leash
     assert set(stats) == set(POLICY_GRADIENT) - elsewhere
 
 

@@ -67,6 +67,8 @@ def test_describe_by_hand() -> None:
             "reward": 3.5 / 2,
             "finished_fraction": 0.5,
             "kl_coefficient": 0.25,
+            "non_score_reward": -0.25 * (1.0 - 0.5) / 2,
+            "return_mean": 3.0,
             "explained_variance": 1 - np.var([1, 0, 2]) / np.var([2, 2, 5]),
             "advantage_mean": 3.0,
             "advantage_std": np.std([1, 2, 6]),
@@ -77,4 +79,5 @@ def test_describe_by_hand() -> None:
 def test_what_is_unknown_is_left_out() -> None:
     mask_BT = torch.ones(1, 2, dtype=torch.bool)
     bare = Rollouts({}, mask_BT, torch.zeros(1), torch.zeros(1, 2))
-    assert set(describe(bare, torch.zeros(1, 2), torch.zeros(1, 2))) == {"length", "advantage_mean", "advantage_std"}
+    found = describe(bare, torch.zeros(1, 2), torch.zeros(1, 2))
+    assert set(found) == {"length", "return_mean", "advantage_mean", "advantage_std"}

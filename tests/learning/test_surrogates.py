@@ -31,7 +31,7 @@ def test_clipped_surrogate_by_hand() -> None:
     assert loss_BT[0].tolist() == pytest.approx([-2.4, -1.0, -2.0, 0.0])
     assert loss_BT[1].tolist() == pytest.approx([3.0, 1.6, 2.0, 0.0])
     means = {name: float(value) / float(count) for name, (value, count) in metrics.items() if name != "ratio_max"}
-    assert means == pytest.approx({"clip_fraction": 2 / 6, "ratio_mean": 1.0})
+    assert means == pytest.approx({"clip_fraction": 2 / 6, "ratio_mean": 1.0, "ratio_variance": 1 / 6})
     assert float(metrics["ratio_max"][0]) == pytest.approx(1.5)
 
 

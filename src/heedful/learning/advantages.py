@@ -16,6 +16,9 @@ from heedful.learning import masks
 from heedful.learning.surrogates import critic_values, rewards_of
 from heedful.rollouts import Rollouts
 
+FEWEST_WHITENED = 8
+"""So many completions a batch must have for its rewards to be whitened."""
+
 
 def gae(
     rewards_BT: Tensor,
@@ -128,9 +131,19 @@ def over_tokens(advantages_B: Tensor, mask_BT: Tensor) -> Tensor:
 def by_critic(
     rollouts: Rollouts, algorithm: str, *, gamma: float, lam: float, whiten_rewards: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """(advantages_BT, returns_BT) by `gae` against the critic's values, going on from `last_values_B` where given."""
+    """(advantages_BT, returns_BT) by `gae` against the critic's values, going on from `last_values_B` where given.
+
+    Raises:
+        Problem: no values, or rewards are to be whitened over fewer than 8 completions.
+    """
     rewards_BT, values_BT = rewards_of(rollouts, algorithm), critic_values(rollouts, algorithm)
     if whiten_rewards:
+        if len(rollouts) < FEWEST_WHITENED:
+            raise Problem(
+                f"rewards cannot be whitened over {len(rollouts)} completions: so few say too little of their spread",
+                where=f'setting "whiten_rewards" of {algorithm}',
+                mend=f"take {FEWEST_WHITENED} or more completions per step, or turn whiten_rewards off",
+            )
         rewards_BT = whiten(rewards_BT, rollouts.mask_BT, centre=False)
     last_values_B = rollouts.extras.get("last_values_B")
     return gae(rewards_BT, values_BT, rollouts.mask_BT, gamma, lam, last_values_B=last_values_B)

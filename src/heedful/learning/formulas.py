@@ -18,9 +18,11 @@ POLICY_GRADIENT: dict[str, str] = {
     "score_std": "population standard deviation over sequences of the same",
     "gold": "mean over sequences of the true score, in worlds that have one; never trained on",
     "reward": "mean over sequences of sum_t r_t, the score after shaping (KL, penalties)",
+    "non_score_reward": "mean over sequences of -kl_coefficient * sum_t k1: what the KL leash adds to the reward",
     "approx_kl": "mean over tokens of (log pi - log pi_old)^2 / 2 during the update; nats per token",
     "clip_fraction": "share of the terms (tokens; sequences for RLOO, GSPO) whose clipped loss is the larger one",
     "ratio_mean": "mean over tokens (sequences for RLOO, GSPO) of pi / pi_old during the update",
+    "ratio_variance": "mean over the same of (pi / pi_old - 1)^2: the variance of the ratio about 1",
     "ratio_max": "largest pi / pi_old of a token (sequence for RLOO, GSPO) seen during the update",
     "value_loss": "mean over tokens of max((V - R)^2, (V_clipped - R)^2) / 2",
     "explained_variance": "1 - var(R - V_old) / var(R) over tokens, before the update; left out where var(R) = 0",
@@ -29,6 +31,7 @@ POLICY_GRADIENT: dict[str, str] = {
     "length": "mean over sequences of the number of tokens",
     "finished_fraction": "share of the sequences that ended by themselves, not at the length limit",
     "sampler_gap": "mean over tokens of |log pi_old - log pi_sampler|; 0 when sampler and trainer agree",
+    "return_mean": "mean over tokens of the returns R given to the update, which a critic is fitted to",
     "advantage_mean": "mean over tokens of the advantages given to the update",
     "advantage_std": "population standard deviation over tokens of the same",
     "learning_rate": "of the first parameter group, schedule applied",
@@ -47,6 +50,7 @@ CHECKS: dict[str, str] = {
 
 TERMS: dict[str, str] = {
     "kl_loss": "mean of the KL term inside the loss, before its coefficient",
+    "kl_loss_coefficient": "the coefficient of that term at this step, where it is adapted to a target",
     "entropy_loss": "mean of the entropy term added to the loss, before its coefficient: the entropy, negative",
     "pretraining_loss": "mean over the tokens of the pretraining text mixed in (PPO-ptx) of -log pi; nats per token",
 }
@@ -57,7 +61,7 @@ OF_SOME: dict[str, str] = {
     "step_kl": "mean over tokens of KL(pi_old || pi) of TRPO's step; 0 where none was taken; nats per token",
     "step_accepted": "1 where TRPO's line search found a step within the bound that improves, else 0",
     "step_trials": "how many steps TRPO's line search tried",
-    "surrogate_gain": "mean over tokens of A * (pi / pi_old - 1) after TRPO's step",
+    "surrogate_gain": "mean over tokens of A * (pi / pi_old - 1) after TRPO's step, less the growth of terms beside it",
     "tied_fraction": "online dpo: share of the prompts left out because all their completions were worth the same",
     "given_fraction": "MIXER: share of the tokens that somebody else wrote; kl does not count them, score does",
     "discriminator_accuracy": "RLGAF: mean of the shares of demonstrations and of fresh samples told right, before the "

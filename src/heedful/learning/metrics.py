@@ -53,10 +53,15 @@ def describe(rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor) -> S
     mask_BT = rollouts.mask_BT
     stats = {"length": float(mask_BT.sum()) / len(rollouts)}
     if rollouts.ref_logprobs_BT is not None:
-        for name, estimator in (("kl", k1), ("kl_k3", k3)):
-            kl_BT = masks.kept(estimator(leashed_logprobs(rollouts), rollouts.ref_logprobs_BT), mask_BT)
-            stats[name] = float(kl_BT.sum()) / len(rollouts)
+        k1_BT, k3_BT = (
+            masks.kept(estimator(leashed_logprobs(rollouts), rollouts.ref_logprobs_BT), mask_BT)
+            for estimator in (k1, k3)
+        )
+        stats |= {"kl": float(k1_BT.sum()) / len(rollouts), "kl_k3": float(k3_BT.sum()) / len(rollouts)}
         nll_B = -masks.kept(rollouts.ref_logprobs_BT, mask_BT).sum(1) / mask_BT.sum(1).clamp(min=1)
+        coefficient_B = rollouts.extras.get("kl_coefficient_B")
+        if coefficient_B is not None:
+            stats["non_score_reward"] = -float((coefficient_B[:, None] * k1_BT).sum()) / len(rollouts)
         stats["reference_nll"] = float(nll_B.double().mean())
         stats["reference_nll_std"] = float(nll_B.double().std(correction=0))
     if rollouts.completions:
@@ -71,6 +76,7 @@ def describe(rollouts: Rollouts, advantages_BT: Tensor, returns_BT: Tensor) -> S
     if rollouts.values_BT is not None:
         explained = explained_variance(rollouts.values_BT, returns_BT, mask_BT)
         stats |= {} if explained is None else {"explained_variance": explained}
+    stats["return_mean"] = float(masks.mean(returns_BT, mask_BT))
     stats["advantage_mean"] = float(masks.mean(advantages_BT, mask_BT))
     stats["advantage_std"] = float(masks.variance(advantages_BT, mask_BT).sqrt())
     return stats

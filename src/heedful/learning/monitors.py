@@ -30,17 +30,17 @@ class Limits:
     repetition: float = 0.5
     """Warn when more than this share of word trigrams is repeated within completions."""
     repetition_stop: float = 0.9
-    """Stop when it is more than this."""
+    """Stop when more than this share of word trigrams is repeated."""
     reference: float = 3.0
     """Stop when the reference finds the completions so many standard deviations odder than at the start."""
     clip_fraction: float = 0.5
     """Warn when more than this share of terms is clipped."""
     clip_fraction_stop: float = 0.9
-    """Stop when it is more than this: hardly anything is learnt any more, or the policy leaps."""
+    """Stop when more than this share of terms is clipped: hardly anything is learnt any more, or the policy leaps."""
     explained_variance: float = 1.0
     """Warn when the critic is worse than a constant by this much."""
     explained_variance_stop: float = 0.0
-    """Stop when it is worse by this much. Off: a critic that knows nothing yet makes noise, no harm, and learns."""
+    """Stop when the critic is so much worse than a constant. Off: one that knows nothing yet makes noise and learns."""
     sampler_gap: float = 0.05
     """Stop when sampler and trainer disagree by so many nats per token."""
     held_out: float = 0.5

@@ -31,7 +31,7 @@ def clipped_surrogate(
     """loss_X = max(-A ratio, -A clip(ratio, 1 - low, 1 + high)) (Schulman et al. 2017, equation 7, sign turned).
 
     Returns:
-        (loss_X, metrics clip_fraction, ratio_mean, ratio_max).
+        (loss_X, metrics clip_fraction, ratio_mean, ratio_variance, ratio_max).
     """
     ratio_X = torch.exp(masks.kept(log_ratio_X, mask_X))
     advantages_X = masks.kept(advantages_X, mask_X)
@@ -41,6 +41,7 @@ def clipped_surrogate(
     metrics = {
         "clip_fraction": (masks.kept((clipped_X > free_X).to(ratio_X.dtype), mask_X).sum(), count),
         "ratio_mean": (masks.kept(ratio_X, mask_X).sum(), count),
+        "ratio_variance": (masks.kept((ratio_X - 1) ** 2, mask_X).sum(), count),
         "ratio_max": (masks.kept(ratio_X, mask_X).max(), count),
     }
     return masks.kept(torch.maximum(free_X, clipped_X), mask_X), metrics

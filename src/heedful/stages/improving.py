@@ -24,6 +24,7 @@ from heedful.rollouts import Algorithm, Collect, Stateful, Stats
 from heedful.runs import Run
 from heedful.stages.checking import Check
 from heedful.stages.console import progress, say
+from heedful.stages.excerpts import Excerpts, newest
 from heedful.stages.versions import automatic_rate, share_what_is_frozen, tune_for_run
 
 POLICY_RATE = 0.05
@@ -139,7 +140,8 @@ def go_through(
         The stats of the last step.
     """
     collect, algorithm = parts.booked()
-    with progress(label, steps, done=run.resume()[0]) as advance:
+    done = run.resume()[0]
+    with progress(label, steps, done=done) as advance:
 
         def on_step(step: int, stats: Stats) -> Stats:
             advance(metrics={key: stats[key] for key in ("score", "kl", "length")})
@@ -148,7 +150,7 @@ def go_through(
         stats = improve(
             parts.policy,
             collect,
-            parts.shaping,
+            Excerpts(run.folder, done).rewarding(parts.shaping),
             algorithm,
             compute,
             run,
@@ -160,7 +162,7 @@ def go_through(
             on_step=on_step,
             stop=parts.watch.stop,
         )
-    run.note(alarms=[asdict(alarm) for alarm in parts.watch.alarms])
+    run.note(alarms=[asdict(alarm) for alarm in parts.watch.alarms], excerpts=newest(run.folder))
     check = parts.check
     if run.record.get("stopped") and check is not None and check.best is not None:
         check.go_back()

@@ -45,17 +45,30 @@ BAND = 1.96
 
 
 def training(item: Past) -> list[Block]:
-    """The curves of a run, and a table of its alarms where there were any."""
+    """The curves of a run, what it wrote last, and a table of its alarms where there were any."""
     alarms = item.record.get("alarms", [])
     plots = [plot for name, label in CURVES.items() if (plot := _curve(item, name, label)) is not None]
+    shown: list[Block] = [Grid(plots), *_excerpts(item)]
     if not alarms:
-        return [Grid(plots)]
+        return shown
     rows = [[float(alarm["step"]), alarm["monitor"].replace("_", " "), alarm["words"]] for alarm in alarms]
     columns: list[Column | str] = [Column("step", digits=0), "monitor", "what it means"]
     stopped, back = item.record.get("stopped"), item.record.get("rolled_back")
     ending = f" The run was ended at step {stopped['step']}." if stopped else " The run went on."
     ending += f" The version has the weights of step {back['step']}, the best check." if back else ""
-    return [Grid(plots), Table(columns, rows, f"Alarms of {item.name}.{ending}")]
+    return [*shown, Table(columns, rows, f"Alarms of {item.name}.{ending}")]
+
+
+def _excerpts(item: Past) -> list[Table]:
+    """Some of what the policy wrote at the last look, with what it earned; none where a run kept nothing."""
+    kept = item.record.get("excerpts", [])
+    if not kept:
+        return []
+    numbers = [name for name in ("score", "kl", "total") if name in kept[0]]
+    columns: list[Column | str] = ["prompt", "completion", *(Column(name, digits=2) for name in numbers)]
+    rows = [[row["prompt"], row["completion"], *(row[name] for name in numbers)] for row in kept]
+    caption = f"What {item.name} wrote at step {kept[0]['step']}; samples.jsonl in its folder has the earlier ones."
+    return [Table(columns, rows, caption)]
 
 
 def example_curves(item: Past) -> list[LinePlot]:

@@ -78,14 +78,22 @@ def test_credit_by_hand() -> None:
 
 
 def test_rewards_can_be_whitened_with_their_mean_kept() -> None:
-    rollouts, _ = a_batch()
+    rollouts = a_batch()[0].rows(torch.arange(3).repeat(3))
     assert rollouts.rewards_BT is not None
     real = rollouts.rewards_BT[rollouts.mask_BT].numpy()
-    scaled_BT = torch.zeros(3, 4, dtype=torch.float64)
+    scaled_BT = torch.zeros(9, 4, dtype=torch.float64)
     scaled_BT[rollouts.mask_BT] = torch.from_numpy((real - real.mean()) / np.sqrt(real.var() + 1e-8) + real.mean())
     found = PPO(whiten_rewards=True).credit(rollouts)
     expected = PPO().credit(rollouts.with_(rewards_BT=scaled_BT))
     torch.testing.assert_close(found, expected)
+
+
+def test_a_handful_of_rewards_is_not_whitened() -> None:
+    rollouts = a_batch()[0].rows(torch.arange(8) % 3)
+    PPO(whiten_rewards=True).credit(rollouts)
+    with pytest.raises(Problem, match=r"whitened over 7 completions(.|\n)*8 or more"):
+        PPO(whiten_rewards=True).credit(rollouts.rows(torch.arange(7)))
+    PPO().credit(rollouts.rows(torch.arange(7)))
 
 
 def test_behaviour_cut_off_from_outside_goes_on_from_the_critics_value() -> None:

@@ -65,6 +65,7 @@ class CISPO:
             **observe(evaluation, rollouts),
             "clip_fraction": self.averaged((weight_BT != ratio_BT).to(ratio_BT.dtype), mask_BT),
             "ratio_mean": self.averaged(ratio_BT, mask_BT),
+            "ratio_variance": self.averaged((ratio_BT - 1) ** 2, mask_BT),
             "ratio_max": (masks.kept(ratio_BT, mask_BT).max(), count),
             "policy_loss": (policy_sum, count),
         }
