@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from heedful.compute.local import LocalCompute
+from heedful.language.acting import Acting, PromptTokens
 from heedful.language.engines.local import LocalSampler
 from heedful.language.heads import ScalarModel, ValueHead
 from heedful.language.policy import LanguagePolicy, response_logprobs, response_values
@@ -17,8 +19,11 @@ from heedful.language.pretrained import LanguageModel
 from heedful.language.sampling import Sampling
 from heedful.language.tokens import pad
 from heedful.learning.algorithms import PPO, TRPO
+from heedful.learning.improve import improve
 from heedful.learning.metrics import describe
+from heedful.records import Prompt
 from heedful.rollouts import Rollouts, Stats
+from heedful.runs import Run
 
 PROMPTS, COMPLETIONS = [[1, 5, 9], [1, 7]], [[4, 5, 2], [6, 6, 6, 6, 2]]
 
@@ -234,3 +239,33 @@ def test_a_trust_region_step_on_a_language_model(make_model: Callable[[str, int]
         seen.append((stats, after_BT))
     assert seen[1][0] == pytest.approx(seen[0][0], rel=1e-2)
     torch.testing.assert_close(seen[1][1], seen[0][1], rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_a_model_with_dropout_never_drops_out_in_the_loop(
+    minibatches: int, make_model: Callable[[str, int], LanguageModel], tmp_path: Path
+) -> None:
+    """As long as no weight moves, all passes over the same tokens agree: sampler, trainer and reference."""
+    model = make_model("gpt2", 0)
+    assert any(isinstance(part, torch.nn.Dropout) and part.p > 0 for part in model.module.modules())
+    critic = ScalarModel(model, seed=1)
+    policy = LanguagePolicy(model, critic=critic)
+    prompts = [Prompt(str(number), text=text) for number, text in enumerate(["a b", "c d e"])]
+    collect = Acting(prompts, LocalSampler(model, 8), Sampling(max_new_tokens=6), PromptTokens(model), model, 2, 4, 0)
+    compute = LocalCompute()
+    compute.prepare([(policy.parameters(), 1e-30)])
+
+    def reward(given: Rollouts) -> Rollouts:
+        return given.with_(rewards_BT=torch.where(given.mask_BT, 1.0, 0.0))
+
+    algorithm = PPO(epochs=2, minibatches=minibatches)
+    stats = improve(policy, collect, reward, algorithm, compute, Run(tmp_path, {}), steps=2, seed=0, state={})
+    assert stats["ratio_max"] == pytest.approx(1, abs=1e-5)
+    assert stats["clip_fraction"] == 0
+    assert stats["sampler_gap"] < 1e-4
+    assert stats["kl"] == pytest.approx(0, abs=1e-4)
+    assert not any(part.training for part in [*model.module.modules(), *critic.modules()])
+    given = rollouts(PROMPTS, COMPLETIONS)
+    assert torch.equal(policy.evaluate(given).logprobs_BT, policy.evaluate(given).logprobs_BT)
+    model.module.train()
+    assert not torch.equal(policy.evaluate(given).logprobs_BT, policy.evaluate(given).logprobs_BT), "it would show"
