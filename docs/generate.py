@@ -208,7 +208,7 @@ def _type_name(hint: Any) -> str:
 
 def _shown(default: Any) -> str:
     if isinstance(default, tuple | list):
-        return " ".join(map(str, default)) or "(none)"
+        return " ".join(map(str, default)).replace("\n", "\\n") or "(none)"
     return '""' if default == "" else str(default)
 
 

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -93,24 +91,33 @@ def train(weights: torch.nn.Parameter, logs: list[Log]) -> None:
         compute.step(float(count))
 
 
-@cache
-def drop(share: float, seed: int) -> float:
-    """By how much the accuracy on the first task has fallen after rounds on a second and a third one."""
+def three_rounds(share: float, seed: int) -> tuple[float, float]:
+    """By how much the accuracy on the first task falls in rounds on a second and a third one; that on the third."""
     tasks, weights = Tasks(seed), torch.nn.Parameter(torch.zeros(4 * FEATURES, ACTIONS))
-    x_ND, right_N = tasks.situations(0, 2000, "examined")
+
+    def accuracy_on(task: int) -> float:
+        x_ND, right_N = tasks.situations(task, 2000, "examined")
+        return float(((x_ND @ weights.detach()).argmax(1) == right_N).float().mean())
+
     logs: list[list[Log]] = []
     accuracy = []
     for task in range(3):
         new = deployed(tasks, weights, task)
         train(weights, with_replay(new, logs, share, seed))
         logs.append(new)
-        accuracy.append(float(((x_ND @ weights.detach()).argmax(1) == right_N).float().mean()))
+        accuracy.append(accuracy_on(0))
     assert accuracy[0] > 0.7
-    return accuracy[0] - accuracy[2]
+    return accuracy[0] - accuracy[2], accuracy_on(2)
 
 
 def test_after_three_rounds_the_first_task_is_remembered_with_replay_and_forgotten_without() -> None:
-    """Over 8 seeds: .2 points lost with two thirds replayed, 5 with half, 38 with nothing (errors 0.4, 1, 2)."""
-    with_it, without = (np.mean([drop(share, seed) for seed in range(2)]) for share in (2 / 3, 0.0))
-    assert with_it <= 0.05
-    assert without > 0.10
+    """With two thirds replayed the third round has as much of each task, as if it learnt from all that was ever heard.
+
+    Over 8 seeds: .2 points lost with two thirds replayed, 5 with half, 38 with nothing (errors 0.4, 1, 2). The bounds
+    hold for each seed, and what is new is learnt all the same.
+    """
+    for seed in range(2):
+        lost, newest = three_rounds(2 / 3, seed)
+        assert lost <= 0.05
+        assert newest > 0.6
+        assert three_rounds(0.0, seed)[0] > 0.10

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from transformers import AutoModel
 
@@ -17,7 +17,7 @@ from heedful.language.pretrained import LanguageModel, new_llama, tokenizer_from
 from heedful.language.tokens import pad
 from heedful.learning.kl import FixedKL
 from heedful.reward.completions import LearnedReward
-from heedful.reward.credit import AttentiveReward, Credit, PolicyAttention, Spread, credited
+from heedful.reward.credit import AttentiveReward, Credit, PolicyAttention, Spread, Steps, credited
 from heedful.reward.shaping import Shaping
 from heedful.rollouts import Rollouts
 
@@ -111,6 +111,58 @@ def test_steps_are_paid_at_their_ends(rollouts: Rollouts) -> None:
 
     scored = Spread(scorer, Credit("step", beta=1.0))(rollouts)
     torch.testing.assert_close(scored.token_scores_BT, torch.tensor([[0.0, 0, 3, 0], [0, 2, 0, 2], [5, 0, 0, 0]]))
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("w5 w6 w7 w6 w8", [1, 3]),
+        ("w5 w6 w7 w6", [1]),  # nothing follows the second end: the last token stands for it
+        ("w6 w5 w6 w6 w6 w8", [2]),  # ends without anything between them end nothing
+        ("w5 w7 w8", []),
+        ("w5 w9 w7 w8", [1]),
+        ("w6 w6", []),
+    ],
+)
+def test_steps_end_where_their_texts_do(model: LanguageModel, words: str, wanted: list[int]) -> None:
+    steps = Steps(lambda rollouts: rollouts, model, ("w6", "w9"))
+    assert steps.found(model.encode(words, start=False)) == wanted
+
+
+def test_steps_of_text_are_found_token_by_token(tmp_path: Path) -> None:
+    """Byte-level pieces: an end of several characters may lie across tokens; a space before a word stays with it."""
+    raw = Tokenizer(models.BPE({letter: i for i, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    path = tmp_path / "bytes.json"
+    raw.add_special_tokens(["<s>", "</s>", "<pad>", "<unk>"])
+    raw.save(str(path))
+    tokenizer: Any = tokenizer_from_file(path, bos="<s>", eos="</s>", pad="<pad>", unk="<unk>", context_tokens=32)
+    shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    made = new_llama(tokenizer, seed=0, num_key_value_heads=1, max_position_embeddings=32, **shape)
+    text = "one. two\n\nthree. "
+    ids = [*made.encode(text, start=False), made.eos_id or 0]
+    assert len(ids) == len(text) + 1
+    found = Steps(lambda rollouts: rollouts, made, (". ", "\n\n")).found(ids)
+    assert found == [text.index(". ") + 1, text.index("\n\n") + 1]
+    assert Steps(lambda rollouts: rollouts, made, ("\n",)).found(ids) == [text.index("\n")]
+
+
+def test_steps_are_paid_by_the_text_alone(model: LanguageModel, rollouts: Rollouts) -> None:
+    """The second row is w12 w13 w14 w15, cut at the limit: two steps, paid alike, padding apart."""
+
+    def scorer(given: Rollouts) -> Rollouts:
+        return given.with_(scores_B=torch.tensor([3.0, 4.0, 5.0]))
+
+    scored = credited(scorer, Credit("step", beta=0.5, step_ends=("w13",)), model)(rollouts)
+    wanted_BT = torch.tensor([[0.0, 0, 3, 0], [0, 1, 0, 3], [5, 0, 0, 0]])
+    torch.testing.assert_close(scored.token_scores_BT, wanted_BT)
+
+
+@pytest.mark.parametrize("ends", [(), ("",)])
+def test_steps_without_an_end_are_a_problem(model: LanguageModel, ends: tuple[str, ...]) -> None:
+    with pytest.raises(Problem, match="text that ends them"):
+        credited(lambda rollouts: rollouts, Credit("step", step_ends=ends), model)
 
 
 def test_terminal_credit_and_scores_by_token_are_left_alone(rollouts: Rollouts) -> None:

@@ -13,9 +13,11 @@ from tests.stages.test_demonstrated import demonstrate
 from tests.stages.test_doubts import settings
 
 from heedful.errors import Problem
+from heedful.language.pretrained import load
 from heedful.language.sampling import Sampling
 from heedful.learning.algorithms import PPO, Algorithms
-from heedful.reward.credit import Credit
+from heedful.reward.credit import Credit, Steps
+from heedful.rollouts import Rollouts
 from heedful.runs import Run
 from heedful.stages import improve
 from heedful.stages.regularising import Regularisers
@@ -79,6 +81,31 @@ def test_regularisers_are_logged(make_project: Make) -> None:
 def test_a_score_can_be_paid_along_the_way(kind: Any, make_project: Make) -> None:
     lines = run(make_project("project"), "ppo", credit=Credit(kind))
     assert all(math.isfinite(value) for line in lines for value in line.values())
+
+
+def test_a_functions_score_is_paid_at_the_ends_of_steps(
+    make_project: Make, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step ends with the letter e: whatever is paid, all of it, stands at an e or at the last token."""
+    seen: list[Rollouts] = []
+    spread = Steps.__call__
+
+    def watched(self: Steps, given: Rollouts) -> Rollouts:
+        seen.append(spread(self, given))
+        return seen[-1]
+
+    monkeypatch.setattr(Steps, "__call__", watched)
+    folder = make_project("project")
+    lines = run(folder, "ppo", credit=Credit("step", beta=1.0, step_ends=("e", "t")), reference_samples=0)
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+    (e,), (t,) = (load(tiny_model).encode(letter, start=False) for letter in "et")
+    ends = 0
+    for rollouts in seen:
+        ids_BT = rollouts.inputs["ids_BS"][:, -rollouts.mask_BT.shape[1] :]
+        found_BT = rollouts.extras["step_ends_BT"]
+        assert bool(((ids_BT == e) | (ids_BT == t))[found_BT].all())
+        ends += int(found_BT.sum())
+    assert ends > 0
 
 
 def test_a_function_has_no_attention(make_project: Make) -> None:

@@ -48,7 +48,3 @@ def with_replay(new: Sequence[Item], earlier: Sequence[Sequence[Item]], share: f
                     replayed.append(items[order[place]])
         visit += 1
     return [*new, *replayed[:wanted]]
-
-
-def _shuffled(items: Sequence[Item], seed: int, visit: int, number: int) -> list[Item]:
-    return [items[place] for place in generator(seed, "replay", visit, number).permutation(len(items))]

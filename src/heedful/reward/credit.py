@@ -10,8 +10,11 @@ the sampled tokens is left out before scaling.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -41,6 +44,8 @@ class Credit:
     policy (ABC-D)."""
     beta: float = 0.5
     """Share of the score that is spread; the rest is paid at the last token."""
+    step_ends: tuple[str, ...] = ("\n",)
+    """step: texts that end one, such as a line break or a full stop; the end of a completion always does."""
 
 
 def credited(scorer: Reward, credit: Credit, model: LanguageModel) -> Reward:
@@ -66,6 +71,8 @@ def credited(scorer: Reward, credit: Credit, model: LanguageModel) -> Reward:
             return Spread(AttentiveReward(scorer), credit)
         case "policy_attention":
             return Spread(PolicyAttention(scorer, model), credit)
+        case "step":
+            return Spread(Steps(scorer, model, credit.step_ends), credit)
         case _:
             return Spread(scorer, credit)
 
@@ -74,7 +81,7 @@ class Spread:
     """A `Reward` that spreads another one's score over the tokens: attaches `token_scores_BT`.
 
     `attention` wants a scorer that attaches `attention_BT` (`AttentiveReward`, `PolicyAttention`), `step` one that
-    attaches `step_ends_BT`.
+    attaches `step_ends_BT` (`Steps`).
     """
 
     def __init__(self, scorer: Reward, credit: Credit) -> None:
@@ -106,6 +113,63 @@ class Spread:
                 mend="use a scorer that attaches it, or credit terminal or uniform",
             )
         return step_shares(found_BT, scored.mask_BT) if name == ENDS else found_BT
+
+
+class Steps:
+    """Any scorer, with where the steps of each completion end (`step_ends_BT` in the extras), unless it says so itself.
+
+    A step is a stretch that ends with one of the texts and has something else in it than these and white space: three
+    full stops in a row end one step. Where nothing but that follows the last end, the completion's last token stands
+    for it.
+
+    Raises:
+        Problem: there is no text that ends a step, or an empty one.
+    """
+
+    def __init__(self, scorer: Reward, model: LanguageModel, ends: Sequence[str]) -> None:
+        if not ends or not all(ends):
+            raise Problem(
+                "steps need a text that ends them",
+                where='setting "step_ends" of the credit',
+                mend="name one or more, such as a line break or a full stop",
+            )
+        self.scorer, self.model = scorer, model
+        self.ends = re.compile("|".join(re.escape(end) for end in sorted(ends, key=len, reverse=True)))
+        self.anchor = model.encode("a", start=False)[-1:]
+        self.known: dict[int, str] = {}
+
+    def __call__(self, rollouts: Rollouts) -> Rollouts:
+        """See `heedful.rollouts.Reward`."""
+        scored = self.scorer(rollouts)
+        if ENDS in scored.extras:
+            return scored
+        mask_BT = scored.mask_BT
+        written_BT = scored.inputs["ids_BS"][:, -mask_BT.shape[1] :]
+        ends_BT = torch.zeros_like(mask_BT)
+        for row, (ids_T, mask_T) in enumerate(zip(written_BT.tolist(), mask_BT.tolist(), strict=True)):
+            places = [place for place, real in enumerate(mask_T) if real]
+            for end in self.found([ids_T[place] for place in places]):
+                ends_BT[row, places[end]] = True
+        return scored.with_(extras={**scored.extras, ENDS: ends_BT})
+
+    def found(self, ids: Sequence[int]) -> list[int]:
+        """Places of the tokens that complete the end of a step, the last token left out."""
+        pieces = [self._piece(id_) for id_ in ids]
+        text, begin, ends = "".join(pieces), 0, list[int]()
+        for match in self.ends.finditer(text):
+            if self.ends.sub("", text[begin : match.start()]).strip():
+                ends.append(match.end())
+            begin = match.end()
+        if ends and not self.ends.sub("", text[ends[-1] :]).strip():
+            ends.pop()
+        reached = list(accumulate(map(len, pieces)))
+        return [bisect_left(reached, end) for end in ends]
+
+    def _piece(self, id_: int) -> str:
+        """What a token adds to a text: behind another one, because some tokenizers drop a space that comes first."""
+        if id_ not in self.known:
+            self.known[id_] = self.model.decode([*self.anchor, id_])[len(self.model.decode(self.anchor)) :]
+        return self.known[id_]
 
 
 class AttentiveReward:
