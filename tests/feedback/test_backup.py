@@ -11,7 +11,7 @@ import pytest
 
 from heedful.errors import Problem
 from heedful.feedback.accounts import accounts
-from heedful.feedback.backup import backup, checked, forget_log, is_file
+from heedful.feedback.backup import backup, checked, is_file
 from heedful.feedback.store import Store
 from heedful.records import Judgement, Question
 
@@ -22,7 +22,7 @@ Says = Callable[..., Judgement]
 @pytest.fixture
 def file(store: Store) -> Store:
     if not is_file(store):
-        pytest.skip("a server has its own program for this")
+        pytest.skip("a server's copy is tested in test_dump")
     return store
 
 
@@ -95,14 +95,3 @@ def test_rows_that_refer_to_nothing_are_found(file: Store, fill: Fill, tmp_path:
         connection.execute("DELETE FROM prompts")
     with pytest.raises(Problem, match="refer to others"):
         checked(made.path)
-
-
-def test_a_server_has_its_own_program(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "location", "postgresql+psycopg://ann:secret@db.example:5433/heedful")
-    with pytest.raises(Problem) as caught:
-        backup(store, tmp_path / "copy.dump")
-    assert f"pg_dump --format=custom --file={tmp_path}/copy.dump postgresql://ann@db.example:5433/heedful" in str(
-        caught.value
-    )
-    assert "secret" not in str(caught.value)
-    forget_log(store)

@@ -1,6 +1,6 @@
 """A copy of a running store, made while people work, and checked by opening it.
 
-SQLite's own online backup copies a consistent state without keeping anybody waiting. PostgreSQL has `pg_dump`.
+SQLite's own online backup copies a consistent state without keeping anybody waiting. For PostgreSQL see `dump`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from sqlalchemy import URL, make_url
 
 from heedful.errors import Problem
 from heedful.feedback.database import BUSY_TIMEOUT_S, translated
+from heedful.feedback.dump import dump
 from heedful.feedback.schema import metadata
 from heedful.feedback.store import Store
 from heedful.files import write_atomically
@@ -32,6 +31,8 @@ class Backup:
     bytes: int
     rows: Mapping[str, int]
     """Table -> rows in the copy."""
+    check: str = "every page checked"
+    """How the copy was checked, in words."""
 
 
 def is_file(store: Store) -> bool:
@@ -44,18 +45,13 @@ def backup(store: Store, target: Path, on_progress: Callable[[int, int], None] |
 
     Args:
         store: an open store; others may use it meanwhile.
-        target: the copy, an SQLite file that `Store.open` opens.
-        on_progress: told how many pages of how many have been copied.
+        target: the copy: an SQLite file that `Store.open` opens, or from a server an archive for `pg_restore`.
+        on_progress: told how many pages of how many have been copied; nothing is told of a server's.
 
     Raises:
-        Problem: the store is on a server; the target exists or its folder does not; the disk is full; the copy is
-            not whole.
+        Problem: the target exists or its folder does not; the disk is full; the copy is not whole; the store is on a
+            server whose programs are not here.
     """
-    if not is_file(store):
-        command = f"pg_dump --format=custom --file={target} {_dump_url(store.location)}"
-        raise Problem(
-            "this store is on a PostgreSQL server, which has its own program for this", mend=f"run `{command}`"
-        )
     if target.exists():
         raise Problem("there is such a file already", where=str(target), mend="give another name")
     if not target.resolve().parent.is_dir():
@@ -63,12 +59,16 @@ def backup(store: Store, target: Path, on_progress: Callable[[int, int], None] |
     found: list[Backup] = []
 
     def write(place: Path) -> None:
-        with translated(str(target)):
-            _copy(Path(store.location), place, on_progress)
-        found.append(checked(place))
+        if is_file(store):
+            with translated(str(target)):
+                _copy(Path(store.location), place, on_progress)
+            found.append(checked(place))
+        else:
+            made = dump(store, place, target)
+            found.append(Backup(place, place.stat().st_size, made.rows, made.check))
 
     write_atomically(target, write)
-    return Backup(target, target.stat().st_size, found[0].rows)
+    return replace(found[0], path=target)
 
 
 def checked(path: Path) -> Backup:
@@ -127,9 +127,3 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 
 def _damaged(path: Path, said: str) -> Problem:
     return Problem(f"the copy is damaged ({said})", where=str(path), mend="check the disk, then make another")
-
-
-def _dump_url(location: str) -> str:
-    """The address as PostgreSQL's own programs take it; they ask for the password, or read it from ~/.pgpass."""
-    url = make_url(location)
-    return str(URL.create("postgresql", url.username, host=url.host, port=url.port, database=url.database))

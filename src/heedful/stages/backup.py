@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from heedful.feedback.backup import Backup, backup
+from heedful.feedback.backup import Backup, backup, is_file
 from heedful.stages.console import progress, say
 from heedful.stages.project import Project
 
@@ -17,7 +17,8 @@ class Config:
     project: Path
     """The project's folder."""
     file: Path
-    """The copy: an SQLite file that takes the place of heedful.db when it is needed. It must not be there yet."""
+    """The copy: an SQLite file that takes the place of heedful.db when it is needed; of a store on PostgreSQL an
+    archive for pg_restore. It must not be there yet."""
     database: str = ""
     """The store, when it is not the one that the project names: the --database of `heedful serve`."""
 
@@ -26,11 +27,11 @@ def run(config: Config) -> Backup:
     """Copy, open the copy, check it and count its rows.
 
     Raises:
-        Problem: the store is on a PostgreSQL server (the command for its own program is named), the file is there
-            already, the disk is full, or the copy is not whole.
+        Problem: the file is there already, the disk is full, the copy is not whole, or the store is on a PostgreSQL
+            server and its programs are not here (the command to run elsewhere is named).
     """
     project = Project.open(config.project, config.database)
-    with project.store as store, progress("Pages", None) as advance:
+    with project.store as store, progress("Pages" if is_file(store) else "Copies and checks", None) as advance:
         before = 0
 
         def told(done: int, _total: int) -> None:
@@ -40,5 +41,5 @@ def run(config: Config) -> Backup:
 
         made = backup(store, config.file, told)
     counted = ", ".join(f"{made.rows[name]:,} {name}" for name in ("questions", "judgements", "accounts"))
-    say(f"{config.file} holds {counted}; {made.bytes / 2**20:.1f} MiB, every page checked.")
+    say(f"{config.file} holds {counted}; {made.bytes / 2**20:.1f} MiB, {made.check}.")
     return made
