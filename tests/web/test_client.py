@@ -13,6 +13,7 @@ import uvicorn
 
 from heedful.feedback.accounts import accounts, keys
 from heedful.feedback.store import Store
+from heedful.feedback.views import comparisons
 from heedful.records import Annotator, Completion, Judgement, Message, Prompt, Question
 from heedful.web.app import create_app
 from heedful.web.calls import Refused
@@ -116,6 +117,48 @@ def test_an_annotator_works_until_nothing_is_left(heedful: Client, url: str, key
         assert refused.value.status == 403
     assert [judgement.question_id for judgement in heedful.judgements("one") if "strength" not in judgement.answer]
     assert heedful.progress("one") == {"questions": 3, "wanted": 3, "given": 2, "annotators": 1}
+
+
+def test_fifty_tasks_by_a_script_of_which_only_honest_work_is_learnt_from(
+    heedful: Client, url: str, key: Any, store: Store
+) -> None:
+    """The right answer is the text that ends in 0. Bob always says the other; what he is asked again goes to Ann."""
+    heedful.add(**pairs(56))
+    for number in range(6):
+        heedful.calls.send("PUT", f"/gold/q{number}", json={"use": "gold", "answer": {"choice": "a"}})
+
+    keys = {login: key(login, "annotator") for login in ("bob", "ann")}
+
+    def work(login: str, *, honest: bool, gold_share: float, most: int = 100) -> tuple[list[str], Task | NoTask]:
+        heedful.save_campaign("one", gold_share=gold_share, gold_pass=0.5, gold_window=2)
+        done: list[str] = []
+        with Client(url, keys[login]) as person:
+            while isinstance(task := person.next_task("one"), Task) and len(done) < most:
+                right, name = task.completions[0].endswith(" 0"), str(uuid.uuid4())
+                answer = {"choice": "a" if right == honest else "b"}
+                assert [person.submit(task, answer, 1.5, name).new for _ in range(2)] == [True, False]
+                done.append(task.question)
+        return done, task
+
+    gold = {f"q{number}" for number in range(6)}
+    of_bob, _ = work("bob", honest=False, gold_share=0.0, most=3)
+    assert not gold & set(of_bob)
+    more, refused = work("bob", honest=False, gold_share=1.0)
+    assert isinstance(refused, NoTask)
+    assert refused.reason == "paused"
+    assert len(gold & set(more)) == 2
+    of_bob += more
+    of_ann, over = work("ann", honest=True, gold_share=0.5)
+    assert isinstance(over, NoTask)
+    assert over.reason == "nothing_left"
+    assert len(of_ann) == len(set(of_ann))
+    assert set(of_ann) - gold == {f"q{number}" for number in range(6, 56)}
+    assert sorted(row["chosen"] for row in heedful.export("preference")) == sorted(f"text {i} 0" for i in range(6, 56))
+    learnt = {id_ for comparison in comparisons(store) for id_ in comparison.judgement_ids}
+    by = {each.id: each.annotator_id for each in heedful.judgements("one", current=False)}
+    assert len(learnt) == 50
+    assert len({by[id_] for id_ in learnt}) == 1
+    assert len(by) == len(of_bob) + len(of_ann)
 
 
 def test_answers_from_elsewhere(heedful: Client) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.web.keyboard import Keyboard
 import heedful.playground
 from heedful.feedback.accounts.accounts import all_accounts as everybody
 from heedful.feedback.lineage import judgements_behind
+from heedful.feedback.questions import KINDS
 from heedful.feedback.store import Store
 
 THINGS = [
@@ -293,7 +295,8 @@ def test_the_whole_story(chromium: Chromium, served: tuple[str, str], folder: Pa
     lose_the_network(ann)
     for keys in (ann, ben):
         judge_all(keys, CAMPAIGN, address)
-    judge_all(ann, "samples", address)
+    for keys in (ann, ben):
+        judge_all(keys, "samples", address)
     expect(olga.page.locator("main")).not_to_have_text(before)
     expect(olga.page.locator("main")).to_contain_text("24 of 24 answers")
     examine(olga.page)
@@ -303,8 +306,11 @@ def test_the_whole_story(chromium: Chromium, served: tuple[str, str], folder: Pa
     exported = export(olga, tmp_path)
     assert len(exported) == 12
     assert all("glue" in row["chosen"] for row in exported)
-    assert {each.kind for each in store.questions("samples")} == {"comparison", *KEYS, *WRITING}
-    assert len(store.judgements("samples")) == 24
+    kinds = {each.id: each.kind for each in store.questions("samples")}
+    assert set(kinds.values()) == set(KINDS)
+    given_kinds = Counter((each.annotator_id, kinds[each.question_id]) for each in store.judgements("samples"))
+    people = [account.annotator_id for account in everybody(store)[1:]]
+    assert given_kinds == {(one, kind): 3 for one in people for kind in KINDS}
     said = command_line("reward", str(folder), "--device", "cpu", "--threads", "1")
     assert "held out" in said
     [made] = store.models("reward")
