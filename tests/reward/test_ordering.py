@@ -71,7 +71,7 @@ def test_it_learns_the_order_of_the_worse_ones_too(model: LanguageModel, tmp_pat
     random = generator(5, "rankings")
 
     def some(count: int) -> list[Ranking]:
-        found = []
+        found: list[Ranking] = []
         while len(found) < count:
             texts = tuple(" ".join(random.choice(list("abcde"), 5, p=[0.15] * 4 + [0.4])) for _ in range(4))
             letters = [text.count("e") for text in texts]

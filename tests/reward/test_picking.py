@@ -54,21 +54,6 @@ def test_it_learns_what_people_pick(model: LanguageModel, tmp_path: Path) -> Non
     assert run.metrics()[-1]["loss"] < run.metrics()[0]["loss"]
 
 
-def test_every_candidate_stands_in_its_place_and_is_forwarded_once(model: LanguageModel) -> None:
-    reward = ScalarModel(model, seed=0)
-    prompt = Prompt.of("a b")
-    some = [Pick(prompt, ("c", "d e", "f g h"), (0, 1, 0)), Pick(prompt, ("d e", "i"), (0.5, 0.5))]
-    rows: list[int] = []
-    handle = reward.head.register_forward_hook(lambda _m, inputs, _o: rows.append(inputs[0].shape[0]))
-    scores_NK, mask_NK = candidate_scores(reward, encode_choices(reward, some))
-    handle.remove()
-    assert rows == [4], "four different completions"
-    assert mask_NK.tolist() == [[True, True, True], [True, True, False]]
-    single = [score_completions(reward, [prompt], [text])[0].item() for text in ("c", "d e", "f g h", "i")]
-    assert scores_NK[0].tolist() == pytest.approx(single[:3], abs=1e-5)
-    assert scores_NK[1].tolist() == pytest.approx([single[1], single[3], 0], abs=1e-5)
-
-
 def test_choices_of_two_give_the_gradient_of_their_comparisons(model: LanguageModel) -> None:
     prompts = [Prompt.of(text) for text in ("a b", "c", "d d d")]
     sides = [("a", "b c"), ("d", "e"), ("f f f", "g")]

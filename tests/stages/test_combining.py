@@ -93,8 +93,9 @@ def scored(settings_: Combined, folder: Path, texts: list[str]) -> list[float]:
     model = load_policy(project, project.model("v0"), torch.device("cpu"))
     found = combined(FunctionReward(load_function(function(folder))), settings_, project, model, by_text=True)
     mask_BT = torch.tensor([[n < len(text.split()) for n in range(5)] for text in texts])
-    prompts = [Prompt.of("a b")] * len(texts)
-    rollouts = Rollouts({}, mask_BT, torch.arange(len(texts)), torch.zeros(mask_BT.shape), prompts=prompts, completions=texts)
+    prompts = (Prompt.of("a b"),) * len(texts)
+    rollouts = Rollouts({}, mask_BT, torch.arange(len(texts)), torch.zeros(mask_BT.shape))
+    rollouts = rollouts.with_(prompts=prompts, completions=tuple(texts))
     scores_B = found(rollouts).scores_B
     assert scores_B is not None
     return [float(score) for score in scores_B]

@@ -1,8 +1,7 @@
 """How well a score tells two kinds of things apart: the area under the ROC curve, with a clustered interval.
 
 The area is the chance that one of the first kind has a higher score than one of the second, equal scores counting half
-(Hanley and McNeil 1982, Radiology 143). Its variance comes from how it moves when a cluster is left out, which for
-single observations is that of DeLong, DeLong and Clarke-Pearson (1988, Biometrics 44) but for terms of order 1/n.
+(Hanley and McNeil 1982, Radiology 143). Its variance is the jackknife's: how it moves when a cluster is left out.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ from typing import Literal, Protocol, TypeVar
 
 from heedful.errors import Problem
 from heedful.feedback import lineage
-from heedful.feedback.splits import Prompted, split
+from heedful.feedback.splits import split
 from heedful.feedback.store import Store
+from heedful.records import Metadata, Prompt
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.project import Project
@@ -18,8 +19,18 @@ Voices = Literal["any", "people", "models", "both"]
 """Whose answers: of whoever answered, if it was people only or models only; of people; of models; of both."""
 
 
-class Answer(Prompted, Protocol):
+class Answer(Protocol):
     """A row of a training view."""
+
+    @property
+    def prompt(self) -> Prompt:
+        """What was asked."""
+        ...
+
+    @property
+    def metadata(self) -> Metadata:
+        """Columns that it can be divided by."""
+        ...
 
     @property
     def judgement_ids(self) -> tuple[str, ...]:
