@@ -24,7 +24,7 @@ from heedful.stages.console import progress, say, with_interval
 from heedful.stages.judges import CROWD, Patience, answer
 from heedful.stages.measuring import Written, learned_scores, log_ratio, true_score
 from heedful.stages.project import Project
-from heedful.stages.rating import duel, refusal, standings, votes
+from heedful.stages.rating import duel, in_words, refusal, standings, votes
 from heedful.stages.versions import load_policy, start_computing
 
 MOST_REPEATS = 8
@@ -216,14 +216,7 @@ def _rate(
     mine = votes(project, [f"evaluate-{version.id}"])
     duels = {rival.id: duel(mine, version.id, rival.id) for rival in opponents}
     means = {id_: {k: asdict(v) for k, v in item.means(prompts).items()} for id_, item in measured.items()}
-    sentences = []
-    for rival, found in duels.items():
-        rate, fair = found["win_rate"], found["length_controlled"]
-        sentences.append(
-            f"{version.id} wins {with_interval(rate['rate'], rate['low'], rate['high'], percent=True)} against {rival}"
-            f" ({rate['n']:,} votes of {rate['annotators']} annotators; at equal length "
-            f"{with_interval(fair['rate'], fair['low'], fair['high'], percent=True)})."
-        )
+    sentences = [in_words(version.id, found) for found in duels.values()]
     if ":" in (version.reward or "") and start in means:
         before, after = means[start]["learned"], means[version.id]["learned"]
         sentences.append(

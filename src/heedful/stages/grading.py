@@ -114,13 +114,13 @@ def matched(items: Sequence[Labelled], seed: int) -> list[tuple[int, int]]:
     """Pairs of items with different values, each item in one at most: of one prompt first, then of any two."""
     order = [int(n) for n in generator(seed, "matched").permutation(len(items))]
     pairs: list[tuple[int, int]] = []
-    for key in (lambda n: items[n].prompt.id, lambda _n: ""):
+    for within in (True, False):
         taken = {n for pair in pairs for n in pair}
         waiting: dict[str, list[int]] = {}
         for n in order:
             if n in taken:
                 continue
-            others = waiting.setdefault(key(n), [])
+            others = waiting.setdefault(items[n].prompt.id if within else "", [])
             if others and items[others[0]].value != items[n].value:
                 pairs.append((others.pop(0), n))
             else:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from heedful.errors import Problem
+from heedful.evaluation.clusters import clustering_of
+from heedful.evaluation.intervals import Interval, proportion_interval
 from heedful.evaluation.ratings import Game, league
 from heedful.evaluation.win_rate import length_controlled_win_rate, win_rate
+from heedful.stages.console import with_interval
 from heedful.stages.project import Project
 
 OUTCOMES = {"a": 1.0, "b": 0.0, "tie": 0.5, "bad": 0.5}
@@ -30,14 +33,15 @@ class Vote:
     length_a: int
     """Characters."""
     length_b: int
+    bad: bool = False
+    """Neither was acceptable: for the win rate a tie, but no praise for either."""
 
     def seen_from(self, version: str) -> Vote:
         """The same vote with `version` as `a`."""
         if self.a == version:
             return self
-        return Vote(
-            self.b, self.a, 1 - self.outcome, self.annotator, self.prompt, self.split, self.length_b, self.length_a
-        )
+        sides = {"a": self.b, "b": self.a, "length_a": self.length_b, "length_b": self.length_a}
+        return replace(self, outcome=1 - self.outcome, **sides)
 
 
 def votes(project: Project, campaigns: Sequence[str] | None = None) -> list[Vote]:
@@ -51,13 +55,22 @@ def votes(project: Project, campaigns: Sequence[str] | None = None) -> list[Vote
     for judgement in store.judgements(campaigns, purpose="evaluate", kind="comparison"):
         question = questions[judgement.question_id]
         a, b = (completions[id_] for id_ in question.completion_ids)
-        outcome = OUTCOMES.get(judgement.answer.get("choice", "skip"))
+        choice = judgement.answer.get("choice", "skip")
+        outcome = OUTCOMES.get(choice)
         if outcome is None or not a.policy or not b.policy or a.policy == b.policy:
             continue
         split = str(prompts[question.prompt_id].metadata.get("split", ""))
         found.append(
             Vote(
-                a.policy, b.policy, outcome, judgement.annotator_id, question.prompt_id, split, len(a.text), len(b.text)
+                a.policy,
+                b.policy,
+                outcome,
+                judgement.annotator_id,
+                question.prompt_id,
+                split,
+                len(a.text),
+                len(b.text),
+                bad=choice == "bad",
             )
         )
     return found
@@ -87,8 +100,23 @@ def duel(all_votes: Sequence[Vote], version: str, opponent: str) -> dict[str, An
                 [vote.prompt for vote in between],
             )
         ),
+        "both_bad": asdict(_both_bad(between)),
         "by_split": {split: _rate([vote for vote in between if vote.split == split]) for split in splits},
     }
+
+
+def in_words(version: str, found: Mapping[str, Any]) -> str:
+    """A duel in a sentence or two."""
+    rate, fair, bad = found["win_rate"], found["length_controlled"], found["both_bad"]
+    told = (
+        f"{version} wins {with_interval(rate['rate'], rate['low'], rate['high'], percent=True)} against "
+        f"{found['opponent']} ({rate['n']:,} votes of {rate['annotators']} annotators; at equal length "
+        f"{with_interval(fair['rate'], fair['low'], fair['high'], percent=True)})."
+    )
+    if not bad["value"]:
+        return told
+    share = with_interval(bad["value"], bad["low"], bad["high"], percent=True)
+    return f"{told} In {share} of the votes neither answer was acceptable."
 
 
 def refusal(win_rate: Mapping[str, Any], against: str, *, hacked: bool) -> str:
@@ -113,6 +141,11 @@ def standings(all_votes: Sequence[Vote], anchor: str) -> list[dict[str, Any]]:
     """The league of all versions that have met, on the Elo scale with the anchor at 1000."""
     games = [Game(vote.a, vote.b, vote.outcome, vote.annotator, vote.prompt) for vote in all_votes]
     return [asdict(rating) for rating in league(games, anchor)]
+
+
+def _both_bad(some: Sequence[Vote]) -> Interval:
+    clustering = clustering_of([vote.annotator for vote in some], [vote.prompt for vote in some])
+    return proportion_interval([float(vote.bad) for vote in some], clustering)
 
 
 def _rate(some: Sequence[Vote]) -> dict[str, Any]:
