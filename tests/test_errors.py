@@ -26,6 +26,7 @@ def test_a_problem_may_leave_out_where_and_mend() -> None:
         (errno.EACCES, "no permission"),
         (errno.EROFS, "no permission"),
         (errno.ENOENT, "no such file"),
+        (errno.ENOTDIR, "a file is where a folder should be"),
         (errno.EMFILE, "Too many open files"),
     ],
 )

@@ -52,5 +52,8 @@ def from_os_error(error: OSError) -> Problem:
             )
         case errno.ENOENT:
             return Problem("there is no such file or folder", where=where, mend="check the path")
+        case errno.ENOTDIR | errno.EEXIST | errno.EISDIR:
+            what = "a file is where a folder should be, or a folder where a file should be"
+            return Problem(what, where=where, mend="move what is in the way elsewhere")
         case _:
             return Problem(error.strerror or str(error), where=where)

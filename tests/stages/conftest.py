@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,10 @@ def make_project(tmp_path: Path, tiny_model: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def heedful() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Call the command line in a process of its own."""
+    """Call the command line in a process of its own, started by the program `within` where one is named."""
 
-    def call(*arguments: Any, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False)
+    def call(*arguments: Any, expect: int = 0, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([*within, *command(*arguments)], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == expect, done.stdout + done.stderr
         return done
 

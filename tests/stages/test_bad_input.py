@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +210,11 @@ def unknown_judges(project: Path, folder: Path) -> list[Any]:
     return ["judge", project, "--by", "martians"]
 
 
+def a_file_where_the_runs_should_be(project: Path, folder: Path) -> list[Any]:
+    (project / "runs").write_text("a letter to my aunt", encoding="utf-8")
+    return ["improve", project, "--reward-function", f"{project.parent / 'rewards.py'}:score", "--threads", 1]
+
+
 def nothing_to_report(project: Path, folder: Path) -> list[Any]:
     return ["report", project]
 
@@ -244,6 +251,7 @@ CASES: list[tuple[str, Spoil, str]] = [
     ("an unknown section", unknown_section, "did you mean improve"),
     ("a value of the wrong type", value_of_the_wrong_type, "steps"),
     ("broken TOML", broken_toml, "TOML"),
+    ("a file where a folder should be", a_file_where_the_runs_should_be, "a file is where a folder should be"),
     ("no judgements yet", no_judgements_yet, "nothing to learn from yet"),
     ("no reward model yet", no_reward_model_yet, "no reward model"),
     ("no such column", no_column_to_hold_out_by, "topic"),
@@ -281,12 +289,60 @@ def test_one_clear_error_and_an_unharmed_project(
     assert state(project) == before
 
 
+def test_a_reward_function_that_failed_may_be_corrected(
+    make_project: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command goes on, and the version gets the number that it would have had; a run that has begun to learn
+    takes no other function."""
+    project = make_project("project")
+    path = project.parent / "mine.py"
+    arguments = ["improve", str(project), "--reward-function", f"{path}:score", "--threads", "1"]
+    good = "def score(p, c):\n    return [float(len(text)) for text in c]\n"
+    path.write_text("def score(p, c):\n    return 1 / 0\n", encoding="utf-8")
+    assert cli.main(arguments) == 2
+    path.write_text(good, encoding="utf-8")
+    assert cli.main(arguments) == 0
+    assert sorted(path.name for path in (project / "policies").iterdir()) == ["v0", "v1"]
+    late = "calls = []\n" + good.replace("    return", "    calls.append(p)\n    assert len(calls) < 6\n    return")
+    path.write_text(late, encoding="utf-8")
+    assert cli.main(arguments) == 2
+    assert (project / "runs" / "0002-improve" / "metrics.jsonl").is_file()
+    path.write_text(good, encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    assert "has changed since this run began" in capsys.readouterr().err
+
+
+def test_a_project_that_may_only_be_read(
+    make_project: Callable[[str], Path], heedful: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Root may write everywhere, and is stopped only where it has given up that privilege."""
+    project = make_project("project")
+    before = state(project)
+    for path in (project, *project.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    with_mode_bits: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root can write everywhere here, and there is no setpriv to give that up")
+        with_mode_bits = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    try:
+        done = heedful("import", project, rows(project.parent, GOOD_ROW), within=with_mode_bits, expect=2)
+    finally:
+        for path in (project, *project.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert "no permission to write to the database" in done.stderr
+    assert str(project) in done.stderr
+    assert "To mend it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert state(project) == before
+
+
 def test_a_disk_that_is_full(
     make_project: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write of the new policy fails as it does on a full disk; the old version stays, the same command goes on."""
     import errno
-    import os
 
     project = make_project("project")
     arguments = [

@@ -63,7 +63,7 @@ def test_nothing_is_learned_from_prompts_kept_for_evaluation(
     make_project: Callable[[str], Path], tmp_path: Path
 ) -> None:
     from heedful.language.imitation import examples_of_demonstrations
-    from heedful.stages import sft
+    from heedful.stages import sft, teaching
     from heedful.stages.imitating import Imitation
 
     project = Project.open(make_project("p"))
@@ -79,7 +79,7 @@ def test_nothing_is_learned_from_prompts_kept_for_evaluation(
         return original(model, items)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sft, "examples_of_demonstrations", spy)
+        patch.setattr(teaching, "examples_of_demonstrations", spy)
         sft.run(sft.Config(project.folder, imitation=Imitation(batch=8), seed=5, threads=1))
     kept = {prompt.id for prompt in project.prompts("evaluate")}
     assert kept & learned[1]

@@ -59,6 +59,12 @@ class Config:
     """How often to go round; 0: twice, and once with --weak-leash."""
     weak_leash: bool = False
     """Show what goes wrong with few judgements, a high learning rate and hardly any leash: reward hacking."""
+    questions: int = 0
+    """Comparisons asked in each round; 0: as the demo is meant."""
+    steps: int = 0
+    """Steps of reinforcement learning in each round; 0: as the demo is meant."""
+    prompts: int = 0
+    """Held-out prompts on which each version is rated; 0: as the demo is meant."""
     threads: int = 0
     """CPU threads; 0 measures which number is fastest."""
 
@@ -75,6 +81,9 @@ def run(config: Config) -> list[dict[str, Any]]:
             folder,
             rounds=config.rounds or (1 if config.weak_leash else 2),
             judges="playground",
+            questions=config.questions,
+            steps=config.steps,
+            prompts=config.prompts,
             world="playground",
             seed=config.seed,
             threads=config.threads,

@@ -79,10 +79,15 @@ class Project:
             name: a fixed name for the run's folder.
             restart: put an unfinished run aside.
             inputs: facts that belong to the first start (policy version, snapshot); a resumed run keeps its own. How
-                many prompts the store had is always among them.
+                many prompts the store had is always among them. A run that has written nothing but its settings begins
+                anew if its reward function (`function`) has been corrected since, under the names that it chose.
         """
         settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in RUNTIME_FIELDS}
         run = Run.open(self.runs, stage, settings, name=name, restart=restart)
+        known = run.record.get("inputs", {})
+        if known and known.get("function") != inputs.get("function") and _bare(run):
+            inputs |= {key: known[key] for key in ("version", "model") if key in known}
+            run = Run.open(self.runs, stage, settings, name=name, restart=True)
         if "inputs" not in run.record:
             run.note(inputs={**inputs, "prompts": len(self.store.prompts())})
         return run
@@ -187,6 +192,11 @@ class Project:
         if run is not None:
             known = known[: run.record["inputs"]["prompts"]]
         return [prompt for prompt in known if prompt.text or prompt.messages]
+
+
+def _bare(run: Run) -> bool:
+    """Whether a run has written nothing but its settings."""
+    return [path.name for path in run.folder.iterdir()] == ["run.json"]
 
 
 @dataclass(frozen=True)
