@@ -42,6 +42,7 @@ def test_words_and_figure_say_the_same() -> None:
     assert words.startswith("50.0 % with 20, 100.0 % [")
     assert "with 40; the last doubling brought +50.0 points [" in words
     plot = drawn(curve, "r1")
+    assert plot.title.endswith("at r1")
     assert (list(plot.series[0].x), list(plot.series[0].y)) == ([20, 40], [0.5, 1.0])
     alone = asdict(label_curve([[[1.0, -1.0]]], [20], [1.0, 1.0], ["p", "q"]))
     assert "doubling" not in in_words(alone)

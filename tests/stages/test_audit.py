@@ -76,14 +76,16 @@ def test_a_fifth_of_planted_flips_is_found_and_a_stopped_audit_goes_on(
     assert 0.17 < len(flipped) / len(decided) < 0.23
     assert len(rows) == 360
     strengths = [row["strength"] for row in decided]
-    assert rows[: len(decided)] == decided and strengths == sorted(strengths)
+    assert rows[: len(decided)] == decided
+    assert strengths == sorted(strengths)
     worst = json.loads((path.parent / "result.json").read_text())["annotators"][0]
     assert (worst["annotator"], worst["count"]) == (CARELESS, sum(CARELESS in row["annotators"] for row in decided))
 
     judged = {row["question"]: row for row in rows}
     kept = project.examination_prompts()
     aside = {q.id for q in project.store.questions() if q.prompt_id in kept}
-    assert aside and not any(judged[name]["taught"] for name in aside)
+    assert aside
+    assert not any(judged[name]["taught"] for name in aside)
 
     break_off(4)
     with pytest.raises(KeyboardInterrupt):

@@ -110,10 +110,18 @@ def in_words(curve: Mapping[str, Any]) -> str:
     return f"{words}; the last doubling brought {value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
-def drawn(curve: Mapping[str, Any], title: str, caption: str = "") -> LinePlot:
-    """The curve as a figure, from its JSON; x counts comparisons."""
+def drawn(curve: Mapping[str, Any], model: str) -> LinePlot:
+    """The curve beside a reward model, as a figure, from its JSON."""
     points = curve["points"]
     found = {name: [point["accuracy"][name] for point in points] for name in ("value", "low", "high")}
     x = [float(point["comparisons"]) for point in points]
     series = Series("held-out comparisons", x, found["value"], found["low"], found["high"])
-    return LinePlot(title, [series], "comparisons learnt from", "accuracy", caption)
+    return LinePlot(
+        f"What fewer comparisons would have taught, at {model}",
+        [series],
+        "comparisons learnt from",
+        "accuracy",
+        "Linear heads on the start model's features, a small stand-in: not the curve of the reward model. "
+        "95 % intervals over held-out comparisons.",
+        percent=True,
+    )

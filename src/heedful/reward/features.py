@@ -37,7 +37,7 @@ def fit_head(x_ND: Floats, target_N: Floats, count_N: Floats) -> Floats:
     return fit_pairs(x_ND[used_N], target_N[used_N], RIDGE, count_N[used_N])
 
 
-def pair_features(model: LanguageModel, pairs: Sequence[Pair], *, chunk: int = 64) -> Floats:
+def pair_features(model: LanguageModel, pairs: Sequence[Pair], *, chunk: int = 128) -> Floats:
     """features_ND: of each pair, the features of side a less those of side b, scaled to mean square 1.
 
     Equal texts are forwarded once.
@@ -47,8 +47,8 @@ def pair_features(model: LanguageModel, pairs: Sequence[Pair], *, chunk: int = 6
     return _reduced(_scaled(features_N2D[:, 0] - features_N2D[:, 1]))
 
 
-@torch.no_grad()
-def text_features(model: LanguageModel, examples: Sequence[Example], *, chunk: int = 64) -> Floats:
+@torch.inference_mode()
+def text_features(model: LanguageModel, examples: Sequence[Example], *, chunk: int = 128) -> Floats:
     """features_RD of prompts with their completions."""
     found = np.zeros((len(examples), int(model.module.get_input_embeddings().weight.shape[1])))
     body = model.body

@@ -56,7 +56,7 @@ def whole_voter(policy: LanguageModel, pairs: Sequence[Pair], folder: Path, pace
         model = ScalarModel(policy, seed=seed)
         compute = LocalCompute(model.device, micro_batch=pace.micro_batch, weight_decay=0.01)
         compute.prepare([(model.parameters(), pace.learning_rate)])
-        drawn = [pairs[i].without_margin() for i in np.repeat(np.arange(len(pairs)), count_N.astype(np.int64))]
+        drawn = [pairs[i].without_margin() for i in np.repeat(np.arange(len(pairs)), count_N.astype(np.int64)).tolist()]
         steps = steps_of(len(drawn), pace.pairs_per_step, pace.epochs)
         training = Run.open(folder, "voter", {"number": number}, name=f"voter-{number:02d}")
         fit_reward(

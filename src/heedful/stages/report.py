@@ -28,6 +28,7 @@ from heedful.evaluation.blocks import (
     Tone,
 )
 from heedful.evaluation.intervals import Interval
+from heedful.evaluation.learning_curve import drawn
 from heedful.evaluation.report import render
 from heedful.feedback import lineage
 from heedful.files import write_text
@@ -216,6 +217,8 @@ def _rewards(rewards: Sequence[Past]) -> Section:
     if accuracies:
         plots.append(DotPlot("Accuracy on held-out answers", accuracies, "accuracy", reference=0.5, percent=True))
     plots += [_calibration(item) for item in rewards if "calibration" in item.result][-1:]
+    curves = [(item.result.get("learning_curve"), item.result["model"]) for item in rewards]
+    plots += [drawn(curve, model) for curve, model in curves if curve][-1:]
     return Section("Reward models", [Grid(plots)])
 
 

@@ -6,5 +6,5 @@ One method, one file, on plain arrays: `item_response` (pairs that are each comp
 
 On the store: `evidence` reads, `fits` fits all of them, and from there `aggregate` says what the answers say together,
 `reliability` how surely those to one question do, `annotators` who answers how (with `skills`, `pace` and `shares`),
-`agreement` makes tables for `heedful.evaluation.agreement`.
+`agreement` makes tables for `heedful.evaluation.agreement`, `weighing` pools votes by skill for training.
 """
