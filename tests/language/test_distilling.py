@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -40,6 +41,35 @@ def test_the_loss_by_hand(any_model: LanguageModel, make_model: Make) -> None:
     assert float(total.detach()) == pytest.approx(crossed, rel=1e-4)
     assert float(count) == 4
     assert float(metrics["teacher_kl"][0]) == pytest.approx(divergence, rel=1e-3)
+
+
+class Certain:
+    """A teacher that is sure of every token that was written, and of no other."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, vocabulary: int) -> None:
+        self.vocabulary = vocabulary
+
+    def logits(self, ids_BS: Tensor, _attend_mask_BS: Tensor, _positions_BS: Tensor, last: int) -> Tensor:
+        next_BS = torch.nn.functional.pad(ids_BS[:, 1:], (0, 1))[:, -last:]
+        return 1e6 * torch.nn.functional.one_hot(next_BS, self.vocabulary).float()
+
+
+def test_under_a_certain_teacher_it_is_imitation(any_model: LanguageModel) -> None:
+    """Soft targets of 0 and 1 are hard ones, in value and in gradient."""
+    pairs = [([1, 5], [4, 6, 2]), ([1, 7, 7, 7], [8, 2]), ([1, 9], [9, 9, 9, 9, 2])]
+    lessons = [Lesson(prompt, [1, 8, 8, *prompt[1:]], completion) for prompt, completion in pairs]
+    teacher: Any = Certain(any_model.vocabulary)
+    soft, soft_count, metrics = distillation_loss(any_model, teacher, lessons)
+    hard, hard_count, _ = imitation_loss(any_model, [Example(*pair) for pair in pairs])
+    assert float(soft_count) == float(hard_count) == 10
+    torch.testing.assert_close(soft, hard, rtol=1e-5, atol=0)
+    torch.testing.assert_close(metrics["teacher_kl"][0], soft.detach())  # the teacher itself has no entropy
+    weights = [weight for weight in any_model.parameters() if weight.requires_grad]
+    slopes = (torch.autograd.grad(loss, weights) for loss in (soft, hard))
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
 
 
 def test_a_student_that_is_its_teacher_has_no_divergence_and_no_gradient(make_model: Make) -> None:

@@ -109,6 +109,29 @@ def test_merged_computes_the_same_and_has_no_adapters(kind: str, mode: Mode, mak
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", ["lora", "dora"])
+def test_in_double_precision_merged_is_the_same_to_a_hundred_thousandth(
+    kind: str, mode: Mode, make_model: Make
+) -> None:
+    """Policy, critic (at every token) and reward model (at the last)."""
+    model = make_model(kind, 0)
+    judge = ScalarModel(model, seed=3).double()
+    model.module.double()
+    mask_BS = torch.ones_like(IDS, dtype=torch.bool)
+    base = model.module(IDS).logits, judge(IDS, mask_BS)
+    for each in (model, judge):
+        disturbed(each, mode)
+        assert adapters(each.module if isinstance(each, LanguageModel) else each)
+    found = model.module(IDS).logits, judge(IDS, mask_BS), judge.score(IDS, mask_BS)
+    assert all(bool((one - other).abs().max() > 0.1) for one, other in zip(base, found, strict=False))
+    whole, again = plain(model.module), ScalarModel(make_model(kind, 0)).double()
+    again.trunk, again.head = plain(judge.trunk), judge.head
+    assert not adapters(again)
+    merged_ones = whole(IDS).logits, again(IDS, mask_BS), again.score(IDS, mask_BS)
+    torch.testing.assert_close(merged_ones, found, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["lora", "dora"])
 def test_writing_with_merged_weights_gives_every_bit_back_even_after_a_failure(
     kind: str, mode: Mode, make_model: Make
 ) -> None:

@@ -224,24 +224,19 @@ SEEKERS: dict[str, AnyAlgorithm] = {
     "a2c": A2C(whiten_advantages=True),
     "trpo": TRPO(epochs=2),
     "nlpo": NLPO(PPO(epochs=2)),
-}
-
-SELECTIVE: dict[str, AnyAlgorithm] = {
     "online-dpo": OnlineDPO(beta=0.02),  # beta is its leash
     "best-of": BestOf(keep=4),
     "reward-weighted": RewardWeighted(beta=0.5),
 }
-"""These go by the best of what they wrote alone, or nearly so, and are given more of it."""
 
 
-@pytest.mark.parametrize("algorithm", [*SEEKERS.values(), *SELECTIVE.values()], ids=[*SEEKERS, *SELECTIVE])
+@pytest.mark.parametrize("algorithm", SEEKERS.values(), ids=SEEKERS)
 def test_every_algorithm_learns_to_write_what_is_wanted(tmp_path: Path, algorithm: AnyAlgorithm) -> None:
-    """Without a leash, nine of ten tokens and more are the wanted one in the end, with a critic and without: at least
-    two standard deviations of the start's score above its mean."""
+    """Without a leash, nine of ten tokens and more are the wanted one in the end, with a critic and without, each from
+    as many completions: two standard deviations of the start's score above its mean, 90 % of what PPO can have."""
     rule = algorithm.rule([STOP]) if isinstance(algorithm, NLPO) else None
-    each = 64 if algorithm in SELECTIVE.values() else 16
     policy = TabularPolicy(prompts=2, vocabulary=4, limit_tokens=3, seed=2, rule=rule)
-    train(tmp_path, policy, algorithm, FixedKL(0.0), steps=100, rate=0.1, completions=each, score=wanted_tokens)
+    train(tmp_path, policy, algorithm, FixedKL(0.0), steps=100, rate=0.1, completions=64, score=wanted_tokens)
     for prompt in range(2):
         pi, ref, every = distribution(policy, prompt)
         scores = wanted_tokens(every).numpy()

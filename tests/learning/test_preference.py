@@ -64,6 +64,20 @@ def test_the_margin_is_asked_of_whichever_side_is_preferred() -> None:
     assert a_wins == b_wins == pytest.approx(math.log(1 + math.exp(-0.5)))
 
 
+def test_a_margin_of_zero_is_bradley_terry() -> None:
+    """Against choix, which has no margin: soft targets are votes for either side."""
+    rng = np.random.default_rng(1)
+    scores, zero = rng.normal(size=12), torch.zeros(6, dtype=torch.float64)
+    a, b = torch.from_numpy(scores[:6]).requires_grad_(), torch.from_numpy(scores[6:]).requires_grad_()
+    votes = [(i, i + 6) if i % 3 else (i + 6, i) for i in range(6)]
+    target = numbers(*(float(winner < 6) for winner, _ in votes))
+    found, plain = bradley_terry(a, b, target, margin_N=zero)[0], bradley_terry(a, b, target)[0]
+    assert float(found.detach()) == pytest.approx(-choix.log_likelihood_pairwise(votes, scores), rel=1e-12)
+    assert torch.equal(found, plain)
+    slopes = (torch.autograd.grad(loss, (a, b)) for loss in (found, plain))
+    assert all(torch.equal(one, other) for one, other in zip(*slopes, strict=True))
+
+
 def test_the_noise_floor_bounds_one_wrong_answer() -> None:
     wrong, right = numbers(-50.0), numbers(0.0)
     assert float(bradley_terry(wrong, right, numbers(1.0))[0]) == pytest.approx(50)

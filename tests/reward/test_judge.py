@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from heedful.compute.local import LocalCompute
 from heedful.errors import Problem
 from heedful.language.pretrained import LanguageModel, new_llama, tokenizer_from_file
-from heedful.learning.algorithms.online_dpo import OnlineDPO
+from heedful.learning.algorithms import RLOO, OnlineDPO
 from heedful.learning.kl import at_last_token
 from heedful.learning.tabular import TabularPolicy
 from heedful.records import Prompt
@@ -71,6 +71,45 @@ def test_both_orders_by_hand() -> None:
     assert position_bias(judge, [PROMPTS[0]], ["good"], ["poor"]) == pytest.approx((0.9 + 0.4) / 2 - 0.5)
     assert in_both_orders(judge, [PROMPTS[0]], ["good"], ["poor"]) == [(0.9, 0.4)]
     assert averaged(0.9, 0.4) == pytest.approx(0.75)
+
+
+def test_a_judge_in_peoples_place_changes_nothing_else() -> None:
+    """Learning from people's votes as the reward, and from a judge that answers as they voted: bit for bit the same."""
+    people: dict[tuple[str, str, str], float] = {}
+
+    def vote(prompt: str, a: str, b: str) -> float:
+        """The share of five people for a, noted for either order."""
+        if (prompt, a, b) not in people:
+            share = 0.5 if a == b else int(generator(0, "vote", prompt, a, b).integers(0, 6)) / 5
+            people[prompt, a, b], people[prompt, b, a] = share, 1 - share
+        return people[prompt, a, b]
+
+    def by_hand(rollouts: Rollouts) -> Rollouts:
+        rows = list(zip(rollouts.group_B.tolist(), rollouts.prompts, rollouts.completions, strict=True))
+        scores = []
+        for i, (group, prompt, text) in enumerate(rows):
+            others = [other for j, (of, _, other) in enumerate(rows) if of == group and j != i]
+            scores.append(sum(vote(prompt.text, text, other) for other in others) / len(others))
+        return rollouts.with_(scores_B=torch.tensor(scores))
+
+    outcomes = []
+    for reward in (by_hand, judged(one_by_one(lambda prompt, a, b: people[prompt.text, a, b]))):
+        policy, compute, algorithm = TabularPolicy(2, 3, 3, seed=0), LocalCompute(), RLOO()
+        compute.prepare([(policy.parameters(), 0.1)])
+        scores = []
+        for step in range(3):
+            rollouts = policy.sample(torch.arange(2).repeat_interleave(4), seed=step)
+            texts = tuple(str(tokens) for tokens in rollouts.inputs["tokens_BT"].tolist())
+            prompts = tuple(Prompt.of(str(prompt)) for prompt in rollouts.group_B.tolist())
+            scored = reward(rollouts.with_(prompts=prompts, completions=texts))
+            assert scored.scores_B is not None
+            scores.append(scored.scores_B)
+            scored = scored.with_(rewards_BT=at_last_token(scored.scores_B.double(), scored.mask_BT))
+            algorithm.update(policy, compute, scored, *algorithm.credit(scored), seed=step)
+        outcomes.append((torch.stack(scores), policy.logits.detach()))
+    torch.testing.assert_close(outcomes[0][0], outcomes[1][0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(outcomes[0][1], outcomes[1][1], rtol=0, atol=1e-6)
+    assert not torch.equal(outcomes[1][1], TabularPolicy(2, 3, 3, seed=0).logits)
 
 
 @pytest.mark.parametrize("said", [[0.5], [0.5, 1.2], [0.5, float("nan")]])

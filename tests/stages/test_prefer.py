@@ -169,6 +169,20 @@ def test_spin_learns_from_demonstrations_alone(make_project: Make) -> None:
     assert (run / "samples-held-out.json").is_file()
 
 
+def test_the_first_round_of_spin_is_dpo_with_the_former_self_as_reference(make_project: Make) -> None:
+    """Demonstrations above own samples, from the same seed: the same weights, bit for bit."""
+    found = []
+    for name, given in (("spin", {"method": "spin"}), ("dpo", {"demonstrations": True, "reference": "start"})):
+        folder = make_project(name)
+        answered(folder, "demonstration", lambda _, text: {"text": text}, ["e e e"])
+        version = prefer.run(settings(folder, **given))
+        assert result_of(folder, version)["pairs"] > 0
+        found.append((folder / version.path / "model.safetensors").read_bytes())
+        before = (folder / "policies" / "v0" / "model.safetensors").read_bytes()
+        assert found[-1] != before
+    assert found[0] == found[1]
+
+
 def test_a_method_without_its_answers_says_what_it_needs(make_project: Make) -> None:
     folder = make_project("project")
     for method, needed in (("dpo", "comparisons"), ("kto", "comparisons or labels"), ("spin", "demonstrations")):
