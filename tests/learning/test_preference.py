@@ -248,7 +248,8 @@ def test_plackett_luce_is_picking_the_best_again_and_again() -> None:
 def test_an_order_of_two_is_bradley_terry() -> None:
     scores_NK = torch.tensor([[0.4, 1.3], [0.1, -0.2]], dtype=torch.float64, requires_grad=True)
     loss, count = plackett_luce(scores_NK, torch.tensor([[0, 1], [1, 0]]), torch.tensor([2.0, 3.0]))
-    wanted, votes = bradley_terry(*scores_NK.unbind(1), torch.tensor([1.0, 0.0]), torch.tensor([2.0, 3.0]))
+    one_N, other_N = scores_NK.unbind(1)
+    wanted, votes = bradley_terry(one_N, other_N, torch.tensor([1.0, 0.0]), torch.tensor([2.0, 3.0]))
     torch.testing.assert_close(loss, wanted)
     assert float(count) == float(votes) == 5
     torch.testing.assert_close(torch.autograd.grad(loss, scores_NK), torch.autograd.grad(wanted, scores_NK))

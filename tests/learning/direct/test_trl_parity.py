@@ -253,7 +253,10 @@ def trl_advantages(numbers: dict[str, Tensor], rewards_B: Tensor, name: str, **s
             "use_vllm": False,
             "num_iterations": 1,
             "_tokenizer": SimpleNamespace(pad_token_id=0),
-            "_logs": defaultdict(lambda: deque(), rewards=defaultdict(deque)),
+            "_logs": {
+                "rewards": defaultdict(deque),
+                **{name: deque() for name in ("prompt", "completion", "advantages", "extra")},
+            },
             "_pending_extra_logs": {},
             "_pending_metrics": {},
             "args": SimpleNamespace(
