@@ -15,7 +15,7 @@ from heedful.language.pretrained import load
 from heedful.records import Prompt
 from heedful.runs import Run
 from heedful.stages import import_
-from heedful.stages.logged import Logged, logged_rewards
+from heedful.stages.logged import Logged, Source, logged_rewards
 from heedful.stages.project import Project
 from heedful.stages.valuing import Scored
 
@@ -61,7 +61,7 @@ def test_answers_on_one_completion_are_averaged_and_examined_prompts_left_out(
     asked, kept = prompt(folder), prompt(folder, "evaluate")
     project, run = opened(folder, row(asked, "c", True, False), row(asked, "d", False), row(kept, "c", True))
     model = load(tiny_model)
-    found = logged_rewards(project, run, model, label="", scorer="")
+    found = logged_rewards(project, run, model, Source())
     assert [model.decode(item.example.completion) for item in found.rows] == ["c", "d"]
     assert [item.reward for item in found.rows] == [0.5, 0.0]
     assert found.prompt_ids == [asked.id, asked.id]
@@ -73,13 +73,43 @@ def test_the_snapshot_of_the_first_start_holds(make_project: Make, tiny_model: P
     asked = prompt(folder)
     project, run = opened(folder, row(asked, "c", True), row(asked, "d", False))
     model = load(tiny_model)
-    first = logged_rewards(project, run, model, label="", scorer="")
+    first = logged_rewards(project, run, model, Source())
     add(folder, row(asked, "g", True))
-    assert logged_rewards(project, run, model, label="", scorer="") == first
+    assert logged_rewards(project, run, model, Source()) == first
 
 
 def test_rewards_that_are_all_the_same_teach_nothing(make_project: Make, tiny_model: Path) -> None:
     folder = make_project("project")
     project, run = opened(folder, row(prompt(folder), "c", True), row(prompt(folder), "d", True))
     with pytest.raises(Problem, match="earned the same"):
-        logged_rewards(project, run, load(tiny_model), label="", scorer="")
+        logged_rewards(project, run, load(tiny_model), Source())
+
+
+def test_earlier_rounds_are_replayed_as_much_as_is_wanted(make_project: Make, tiny_model: Path) -> None:
+    """Two new labels and half of all replayed: one of each earlier round; a resumed run has the same ones."""
+    folder = make_project("project")
+    asked = prompt(folder)
+    for name, letters in (("one", "abc"), ("two", "def"), ("three", "gh")):
+        path = folder.parent / f"{name}.jsonl"
+        rows = [row(asked, letter, letter in "abdg") for letter in letters]
+        path.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+        import_.run(import_.Config(folder, path, campaign=name))
+    project, model = Project.open(folder), load(tiny_model)
+
+    def learnt(name: str, source: Source) -> str:
+        run = Run.open(project.runs, name, {})
+        run.note(inputs={"prompts": len(project.store.prompts())})
+        first, again = (logged_rewards(project, run, model, source).rows for _ in range(2))
+        assert first == again
+        return "".join(sorted(model.decode(item.example.completion) for item in first))
+
+    assert learnt("all", Source()) == "abcdefgh"
+    assert learnt("new", Source(campaigns=("three",))) == "gh"
+    mixed = learnt("mixed", Source(campaigns=("three",), replay=0.5))
+    assert (len(mixed), mixed[-2:], mixed[0] in "abc", mixed[1] in "def") == (4, "gh", True, True)
+    with pytest.raises(Problem, match="there is: one, three, two"):
+        learnt("none", Source(campaigns=("four",)))
+    with pytest.raises(Problem, match="leave one of the two out"):
+        Source(scorer="r1", campaigns=("three",))
+    with pytest.raises(Problem, match="none are left to replay"):
+        Source(replay=0.5)

@@ -34,7 +34,7 @@ from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.console import say, with_interval
 from heedful.stages.imitating import Imitation, descend
-from heedful.stages.logged import Earned, earned
+from heedful.stages.logged import Earned, Source, earned
 from heedful.stages.project import Project
 
 TOO_FEW = 30
@@ -84,9 +84,7 @@ class Draws:
         return pstdev(row.reward for row in self.training)
 
 
-def draws(
-    project: Project, run: Run, model: LanguageModel, *, label: str, scorer: str, held_out: float, seed: int
-) -> Draws:
+def draws(project: Project, run: Run, model: LanguageModel, source: Source, *, held_out: float, seed: int) -> Draws:
     """The completions of the store that have a reward and say with what probability they were written.
 
     One row a completion, though its text may be that of another one: it was sampled so often. Several answers on one
@@ -95,7 +93,7 @@ def draws(
     Raises:
         Problem: too few can be used, or all earned the same.
     """
-    rewards, what = earned(project, run, model, label=label, scorer=scorer)
+    rewards, what = earned(project, run, model, source)
     values: dict[str, list[float]] = {}
     prompts: dict[str, Prompt] = {}
     for id_, each in zip(_completions_of(project, rewards), rewards, strict=True):

@@ -13,14 +13,42 @@ from heedful.feedback.views import labelled
 from heedful.files import write_json
 from heedful.language.imitation import examples_of_demonstrations
 from heedful.language.pretrained import LanguageModel
+from heedful.learning.replay import with_replay
 from heedful.records import Demonstration, Labelled, Prompt
 from heedful.runs import Run
+from heedful.seeds import seed_of
 from heedful.stages.measuring import learned_scores
 from heedful.stages.project import Project
 from heedful.stages.valuing import Scored
 
 SCORES = "scores.json"
 """In the run's folder: what the scorer said, so that a resumed run asks it nothing again."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which completions of the log have a reward, and which."""
+
+    label: str = ""
+    scorer: str = ""
+    campaigns: tuple[str, ...] = ()
+    """Only labels of questions filed under these names; empty: all."""
+    replay: float = 0.0
+    """Share of labels of other campaigns, where some are named."""
+    seed: int = 0
+    """Decides which are replayed."""
+
+    def __post_init__(self) -> None:
+        if self.campaigns and self.scorer:
+            raise Problem(
+                "a scorer scores the whole store", where='setting "campaigns"', mend="leave one of the two out"
+            )
+        if self.replay and not self.campaigns:
+            raise Problem(
+                "all labels are learnt from, so none are left to replay",
+                where='setting "replay"',
+                mend="name the newest feedback with --campaigns, or leave replay at 0",
+            )
 
 
 @dataclass(frozen=True)
@@ -48,13 +76,13 @@ class Logged:
         return [Scored(row.example, (row.reward - self.mean) / self.deviation) for row in self.rows]
 
 
-def logged_rewards(project: Project, run: Run, model: LanguageModel, *, label: str, scorer: str) -> Logged:
+def logged_rewards(project: Project, run: Run, model: LanguageModel, source: Source) -> Logged:
     """The training completions of the store that have a reward; several answers on one completion are averaged.
 
     Raises:
         Problem: there are none, they all earned the same, or it is open which label is meant.
     """
-    found, what = earned(project, run, model, label=label, scorer=scorer)
+    found, what = earned(project, run, model, source)
     kept = project.examination_prompts(run)
     pooled: dict[tuple[str, str], list[float]] = {}
     prompts: dict[str, Prompt] = {}
@@ -89,18 +117,19 @@ class Earned:
     """Id of the completion; empty where a person said it, whose question names the completion."""
 
 
-def earned(project: Project, run: Run, model: LanguageModel, *, label: str, scorer: str) -> tuple[list[Earned], str]:
+def earned(project: Project, run: Run, model: LanguageModel, source: Source) -> tuple[list[Earned], str]:
     """Every reward of a completion whose prompt asks something, and where the rewards come from; kept with the run.
 
     Raises:
         Problem: there are no labels, or several and none was named.
     """
-    found, what = _scored(project, run, model, scorer) if scorer else _labels(project, run, label)
+    found, what = _scored(project, run, model, source.scorer) if source.scorer else _labels(project, run, source)
     return [each for each in found if each.prompt.text or each.prompt.messages], what
 
 
-def _labels(project: Project, run: Run, label: str) -> tuple[list[Earned], str]:
+def _labels(project: Project, run: Run, source: Source) -> tuple[list[Earned], str]:
     """What people said, of the run's snapshot, which is taken at its first start."""
+    label = source.label
     if run.record["snapshots"]:
         frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
         marks = labelled(project.store, judgement_ids=frozen.judgement_ids)
@@ -108,13 +137,33 @@ def _labels(project: Project, run: Run, label: str) -> tuple[list[Earned], str]:
     else:
         marks = labelled(project.store)
         label = label or _only(marks, project)
-        ids = {id_ for mark in marks if mark.name == label for id_ in mark.judgement_ids}
+        ids = {id_ for mark in _chosen([m for m in marks if m.name == label], source) for id_ in mark.judgement_ids}
         if not ids:
             names = ", ".join(sorted({mark.name for mark in marks})) or "none yet"
             raise Problem(f"no completion has a label {label!r}", where=str(project.folder), mend=f"there is: {names}")
         run.note(snapshots=[lineage.snapshot(project.store, ids).hash], label=label)
+        marks = [mark for mark in marks if ids.issuperset(mark.judgement_ids)]
     said = [mark for mark in marks if mark.name == label]
     return [Earned(mark.prompt, mark.text, mark.value, mark.metadata["question"]) for mark in said], f"label {label!r}"
+
+
+def _chosen(marks: list[Labelled], source: Source) -> list[Labelled]:
+    """Those of the campaigns that are named, and a share of each other one's.
+
+    Raises:
+        Problem: the campaigns that are named have none.
+    """
+    if not source.campaigns:
+        return marks
+    new = [mark for mark in marks if mark.metadata["campaign"] in source.campaigns]
+    if marks and not new:
+        known = ", ".join(sorted({mark.metadata["campaign"] for mark in marks}))
+        raise Problem("no label is of these campaigns", where='setting "campaigns"', mend=f"there is: {known}")
+    earlier: dict[str, list[Labelled]] = {}
+    for mark in marks:
+        if mark.metadata["campaign"] not in source.campaigns:
+            earlier.setdefault(mark.metadata["campaign"], []).append(mark)
+    return with_replay(new, list(earlier.values()), source.replay, seed_of(source.seed, "replay"))
 
 
 def _only(marks: list[Labelled], project: Project) -> str:

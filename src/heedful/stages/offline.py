@@ -27,7 +27,7 @@ from heedful.seeds import seed_of
 from heedful.stages.console import say
 from heedful.stages.counterfactual import draws, fit_bandit
 from heedful.stages.imitating import Imitation, descend, divided_demonstrations, held_out_nats
-from heedful.stages.logged import Logged, logged_rewards
+from heedful.stages.logged import Logged, Source, logged_rewards
 from heedful.stages.project import Project
 from heedful.stages.valuing import Scored, fit_ilql, fit_irl, weighted_loss
 from heedful.stages.versions import keep_policy, load_policy, start_computing, tune_for_run
@@ -68,6 +68,11 @@ class Config:
     """Which label of the log is the reward: thumb, rating:helpful ...; needed where the store has several."""
     scorer: str = ""
     """Instead of a label: a reward model's id or FILE.py:NAME, which scores every stored completion once, before."""
+    campaigns: tuple[str, ...] = ()
+    """Only labels of questions filed under these names, such as the newest round; all when left out."""
+    replay: float = 0.0
+    """With campaigns: this share of the labels is drawn from the other ones, each as much, so that what was learnt in
+    earlier rounds is not forgotten; below 1."""
     ilql: ILQL = field(default_factory=ILQL)
     decoding: Decoding = field(default_factory=Decoding)
     irl: IRL = field(default_factory=IRL)
@@ -87,6 +92,10 @@ class Config:
     """CPU threads; 0 measures which number is fastest."""
     restart: bool = False
     """Put an unfinished run aside and begin anew."""
+
+    def source(self) -> Source:
+        """Which completions of the log have a reward, and which."""
+        return Source(self.label, self.scorer, self.campaigns, self.replay, self.seed)
 
 
 def run(config: Config, *, name: str = "") -> Model:
@@ -110,7 +119,7 @@ def run(config: Config, *, name: str = "") -> Model:
     elif config.method == "bandit":
         result = _weigh(project, config, current, model)
     else:
-        log = logged_rewards(project, current, model, label=config.label, scorer=config.scorer)
+        log = logged_rewards(project, current, model, config.source())
         say(f"{begin} learns from {len(log.rows):,} logged completions; reward: {log.what}.")
         heads = ILQLHeads.on(model, seed=seed_of(config.seed, "heads")) if config.method == "ilql" else None
         stats = _learn(config, current, model, heads, log)
@@ -146,9 +155,7 @@ def _learn(config: Config, run: Run, model: LanguageModel, heads: ILQLHeads | No
 
 def _weigh(project: Project, config: Config, run: Run, model: LanguageModel) -> dict[str, Any]:
     """From completions that say with what probability they were written, measured on those of other prompts."""
-    log = draws(
-        project, run, model, label=config.label, scorer=config.scorer, held_out=config.held_out, seed=config.seed
-    )
+    log = draws(project, run, model, config.source(), held_out=config.held_out, seed=config.seed)
     writers = ", ".join(sorted({row.policy or "others" for row in log.training}))
     say(
         f"{run.record['inputs']['policy']} learns from {len(log.training):,} logged completions of {writers}; "
