@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heedful.errors import Problem
-from heedful.feedback.grades import flagged, rated
+from heedful.feedback.grades import flagged, rated, thumbed
 from heedful.records import Labelled, Prompt
 from heedful.seeds import generator
 
@@ -100,6 +100,13 @@ def test_flags_are_the_share_of_people_who_raised_one() -> None:
     assert {label.text: label.value for label in flagged(said, ["biased", "unsafe"])} == {"x": 0.5, "y": 1.0}
     first = flagged(said, ["unsafe"])[0]
     assert first.annotator_ids == ("ann", "bob")
+
+
+def test_thumbs_are_the_share_that_points_up() -> None:
+    said = [mark("x", "ann", "thumb", 1), mark("x", "bob", "thumb", 0), mark("y", "bob", "thumb", 1)]
+    said.append(mark("y", "ann", "flag:rude", 1))
+    first, second = thumbed(said)
+    assert (first.value, first.annotator_ids, second.value, second.annotator_ids) == (0.5, ("ann", "bob"), 1, ("bob",))
 
 
 def test_names_that_nobody_used_and_weights_that_are_none_are_refused() -> None:

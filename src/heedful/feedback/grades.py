@@ -1,4 +1,4 @@
-"""Ratings and flags of many people as one number for each completion.
+"""Ratings, flags and thumbs of many people as one number for each completion.
 
 A rating counts on its rater's own scale (z-scores, see `heedful.feedback.quality.ratings`): who gives fours to
 everything says as much with a three as others with a one. Aspects stay apart in the store; here they meet, each with
@@ -16,7 +16,7 @@ from heedful.errors import Problem
 from heedful.feedback.quality.ratings import ratings
 from heedful.records import Labelled
 
-RATING, FLAG = "rating:", "flag:"
+RATING, FLAG, THUMB = "rating:", "flag:", "thumb"
 """What the names of such labels begin with, see `heedful.feedback.kinds`."""
 
 
@@ -86,6 +86,12 @@ def flagged(labels: Iterable[Labelled], names: Sequence[str] = ()) -> list[Label
             said[who] = max(said.get(who, 0.0), mark.value)
     behind = _pooled(mark for mark in marks if mark.name in wanted)
     return [_one(said, "flagged", float(np.mean(list(raised[key].values())))) for key, said in behind.items()]
+
+
+def thumbed(labels: Iterable[Labelled]) -> list[Labelled]:
+    """Completions with the share of thumbs that point up; labels other than thumbs are left out."""
+    pooled = _pooled(label for label in labels if label.name == THUMB)
+    return [_one(said, "thumbed", float(np.mean([label.value for label in said]))) for said in pooled.values()]
 
 
 def _standardised(labels: Sequence[Labelled]) -> dict[tuple[str, str], float]:

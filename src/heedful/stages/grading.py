@@ -1,4 +1,4 @@
-"""Rewards learnt from single completions: which ratings or flags become the number, and how well it is foreseen."""
+"""Rewards learnt from single completions: which labels become the number, and how well it is foreseen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from heedful.errors import Problem
 from heedful.evaluation.accuracy import pair_accuracy
 from heedful.evaluation.roc import area_under_roc
-from heedful.feedback.grades import FLAG, RATING, flagged, rated
+from heedful.feedback.grades import FLAG, RATING, THUMB, flagged, rated, thumbed
 from heedful.feedback.store import Store
 from heedful.feedback.views import labelled
 from heedful.language.heads import ScalarModel
@@ -22,7 +22,13 @@ from heedful.seeds import generator
 from heedful.stages.console import say, with_interval
 from heedful.stages.examining import in_words
 
-Learnt = Literal["ratings", "flags"]
+Learnt = Literal["ratings", "flags", "thumbs"]
+
+BEGINS: dict[Learnt, str] = {"ratings": RATING, "flags": FLAG, "thumbs": THUMB}
+"""What the names of such labels begin with."""
+
+SAID = {"ratings": "rated higher", "flags": "flagged", "thumbs": "liked"}
+"""Of the completion with the higher score, where the model is right."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class Graded:
 
 
 def labels_of(store: Store, learn: Learnt, judgement_ids: set[str]) -> list[Labelled]:
-    """The ratings, or the flags, among some judgements, one row an answer; those of plain texts have no prompt."""
-    begins = RATING if learn == "ratings" else FLAG
+    """The labels of one sort among some judgements, one row an answer; those of plain texts have no prompt."""
+    begins = BEGINS[learn]
     found = labelled(store, judgement_ids=judgement_ids)
     return [label for label in found if label.name.startswith(begins) and (label.prompt.text or label.prompt.messages)]
 
@@ -59,7 +65,13 @@ def graded(
     """
 
     def pooled(part: Sequence[Labelled]) -> list[Labelled]:
-        return rated(part, aspects) if learn == "ratings" else flagged(part, flags)
+        match learn:
+            case "ratings":
+                return rated(part, aspects)
+            case "flags":
+                return flagged(part, flags)
+            case "thumbs":
+                return thumbed(part)
 
     pooled([*labels, *aside])  # names that nobody used are told of before the parts are looked at
     training, examined = pooled(labels), pooled(aside)
@@ -67,9 +79,9 @@ def graded(
     if not found.to_learn or not examined:
         raise Problem("no completions are left to learn from or to examine with", mend="collect more judgements")
     say(f"Learning from {len(found.to_learn):,} completions; {len(examined):,} on other prompts are held out.")
-    if learn == "flags":
+    if learn != "ratings":
         shares = [grade.value for grade in found.to_learn]
-        say(f"{100 * float(np.mean(shares)):.1f} % of them are flagged.")
+        say(f"{100 * float(np.mean(shares)):.1f} % of them are {SAID[learn]}.")
         if min(shares) == max(shares):
             raise Problem(
                 "people said the same of every completion, so there is nothing to tell apart",
@@ -83,7 +95,8 @@ def examine_grades(model: ScalarModel, found: Graded, holdout_by: str, seed: int
     """(result, headline number, words) on held-out completions.
 
     Completions are put into pairs of different grades, of one prompt where there are such, each in one pair only; the
-    accuracy is the share in which the higher score has the higher grade. Flags have the area under the ROC curve too.
+    accuracy is the share in which the higher score has the higher grade. Flags and thumbs have the area under the ROC
+    curve too.
 
     Raises:
         Problem: all held-out completions have the same grade.
@@ -102,11 +115,11 @@ def examine_grades(model: ScalarModel, found: Graded, holdout_by: str, seed: int
     )
     result: dict[str, Any] = {"completions": len(found.to_learn), "accuracy": asdict(accuracy)}
     if found.learn == "ratings":
-        return result, accuracy.accuracy.value, f"which of two is rated higher: {in_words(accuracy)}"
+        return result, accuracy.accuracy.value, f"which of two is {SAID[found.learn]}: {in_words(accuracy)}"
     sides = [(score, item.value > 0.5, at) for score, item, at in zip(scores_N.tolist(), items, clusters, strict=True)]
     area = area_under_roc(*zip(*sides, strict=True))
     words = with_interval(area.value, area.low, area.high)
-    told = f"area under the ROC curve {words}; which of two is flagged: {in_words(accuracy)}"
+    told = f"area under the ROC curve {words}; which of two is {SAID[found.learn]}: {in_words(accuracy)}"
     return result | {"area_under_roc": asdict(area)}, area.value, told
 
 
