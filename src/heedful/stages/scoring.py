@@ -29,9 +29,6 @@ from heedful.stages.versions import load_reward
 SCORES = "scores"
 """The folder in a project that holds what scorers said."""
 
-UNCACHED = ("attention", "step")
-"""Kinds of credit that want more of a scorer than one number for a completion."""
-
 
 def newest_reward(project: Project, wanted: str) -> str:
     """The id of a reward model; `newest` names the last one.
@@ -101,11 +98,11 @@ def scorer(
     """
     if cache is None:
         found = ledger.rewarding(credited(found, credit, model))
-    elif credit.kind in UNCACHED:
+    elif credit.kind == "attention":
         raise Problem(
-            f"a cache keeps scores, and the credit {credit.kind!r} goes by what the scorer looked at",
+            "a cache keeps scores, and the credit by attention goes by what the scorer looked at",
             where='setting "cache_scores"',
-            mend="leave it off, or credit terminal, uniform or policy_attention",
+            mend="leave it off, or credit terminal, uniform, step or policy_attention",
         )
     else:
         known = CachedScorer(ledger.rewarding(found), cache.scorer, cache.path, ledger=ledger)
