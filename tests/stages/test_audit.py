@@ -12,9 +12,11 @@ import pytest
 from scipy.stats import mannwhitneyu
 from tests.stages.test_doubts import settings
 
+from heedful.evaluation.report import render
 from heedful.records import Annotator, Completion, Judgement, Question
 from heedful.seeds import generator
-from heedful.stages import audit
+from heedful.stages import audit, report
+from heedful.stages.history import finished_runs
 from heedful.stages.project import Project
 
 Make = Callable[[str], Path]
@@ -80,6 +82,9 @@ def test_a_fifth_of_planted_flips_is_found_and_a_stopped_audit_goes_on(
     assert strengths == sorted(strengths)
     worst = json.loads((path.parent / "result.json").read_text())["annotators"][0]
     assert (worst["annotator"], worst["count"]) == (CARELESS, sum(CARELESS in row["annotators"] for row in decided))
+
+    page = render(report.compose(project, finished_runs(project)))
+    assert "Whose votes are doubted most" in page
 
     judged = {row["question"]: row for row in rows}
     kept = project.examination_prompts()

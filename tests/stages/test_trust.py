@@ -14,7 +14,7 @@ from tests.stages.test_doubts import settings
 
 from heedful.errors import Problem
 from heedful.feedback.views import comparisons
-from heedful.records import Annotator, Comparison, Judgement
+from heedful.records import Annotator, Comparison, Completion, Judgement, Prompt, Question
 from heedful.runs import Run
 from heedful.stages import audit, examining, reward
 from heedful.stages.project import Project
@@ -84,6 +84,18 @@ def test_an_audit_that_does_not_cover_what_is_learnt_is_refused(
         trusted(project, other, Trust(audit="flip"), more)
     assert "heedful audit" in str(told.value)
     assert "--held-out 0.2 --voices both --seed 3" in str(told.value)
+    long = Prompt.of("a " * 60)
+    project.store.add_everything(
+        prompts=[long],
+        completions=[Completion(f"long {side}", long.id, side) for side in "ab"],
+        questions=[Question("long", "comparison", long.id, ("long a", "long b"))],
+        judgements=[Judgement("long", "long", "ann", {"choice": "a"})],
+    )
+    rows = rows_of(audit.run(settings(audit.Config, project.folder, skip_overlong=True)))
+    assert [row["strength"] for row in rows if row["question"] == "long"] == [None]
+    asked = [item for item in comparisons(project.store) if item.question_id == "long"]
+    found = trusted(project, a_run(project, runs, "four"), Trust(audit="margin"), [*taught_of(project, rows), *asked])
+    assert found[-1].margin == 0, "what is too long for the model is neither judged nor missed"
     before = a_run(project, runs, "three")
     before.note(audit={"run": "0009-audit"})
     with pytest.raises(Problem, match="no audit"):

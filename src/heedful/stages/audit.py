@@ -119,10 +119,13 @@ def run(config: Config) -> Path:
     labelled_EN = np.sign(target_N - 0.5) * difference_EN
     doubts = suspicious_labels(labelled_EN[:, decided_N], plan.judges_mask_EN[:, decided_N])
     path = current.folder / FILE
+    judged = {pair_id(item) for item in kept.comparisons}
     rows = _rows(kept.comparisons, taught_N, difference_N, doubts)
+    rows += [_row(item) for item in (*training, *aside) if pair_id(item) not in judged]  # they are too long
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     result = {
         "comparisons": len(rows),
+        "left_out": kept.left_out,
         "taught": int(taught_N.sum()),
         "decided": int(decided_N.sum()),
         "doubted": int((doubts.strength_N < 0).sum()),
@@ -175,33 +178,39 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """A row for each comparison, the most doubted label first; those without a label, which nothing doubts, last."""
     decided = [i for i, item in enumerate(items) if item.target != 0.5]
-    place = {i: at for at, i in enumerate(decided)}
-    order = [decided[at] for at in doubts.order_N.tolist()] + [i for i in range(len(items)) if i not in place]
-    rows: list[dict[str, Any]] = []
-    for i in order:
-        item, at = items[i], place.get(i)
-        strength = None if at is None else float(doubts.strength_N[at])
-        spread = None if at is None or np.isnan(doubts.spread_N[at]) else float(doubts.spread_N[at])
-        rows.append(
-            {
-                "pair": pair_id(item),
-                "question": item.question_id,
-                "prompt": item.prompt.as_text()[:BEGINNING],
-                "a": item.a[:BEGINNING],
-                "b": item.b[:BEGINNING],
-                "label": "tie" if at is None else "a" if item.target > 0.5 else "b",
-                "target": item.target,
-                "votes": item.weight,
-                "strength": strength,
-                "spread": spread,
-                "against": None if at is None else float(doubts.against_N[at]),
-                "difference": float(difference_N[i]),
-                "taught": bool(taught_N[i]),
-                "annotators": list(item.annotator_ids),
-                "judgements": list(item.judgement_ids),
-            }
-        )
+    rows = []
+    for at in doubts.order_N.tolist():
+        i, spread = decided[at], float(doubts.spread_N[at])
+        found = {
+            "strength": float(doubts.strength_N[at]),
+            "spread": None if np.isnan(spread) else spread,
+            "against": float(doubts.against_N[at]),
+        }
+        rows.append(_row(items[i]) | found | {"difference": float(difference_N[i]), "taught": bool(taught_N[i])})
+    for i in sorted(set(range(len(items))) - set(decided)):
+        rows.append(_row(items[i]) | {"difference": float(difference_N[i]), "taught": bool(taught_N[i])})
     return rows
+
+
+def _row(item: Comparison) -> dict[str, Any]:
+    """What was compared and how it was judged, by nobody doubted yet."""
+    return {
+        "pair": pair_id(item),
+        "question": item.question_id,
+        "prompt": item.prompt.as_text()[:BEGINNING],
+        "a": item.a[:BEGINNING],
+        "b": item.b[:BEGINNING],
+        "label": "tie" if item.target == 0.5 else "a" if item.target > 0.5 else "b",
+        "target": item.target,
+        "votes": item.weight,
+        "strength": None,
+        "spread": None,
+        "against": None,
+        "difference": 0.0,
+        "taught": False,
+        "annotators": list(item.annotator_ids),
+        "judgements": list(item.judgement_ids),
+    }
 
 
 def _accuracy(

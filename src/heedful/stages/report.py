@@ -38,6 +38,7 @@ from heedful.stages.history import Past, closing_rows, finished_runs, interval
 from heedful.stages.outcomes import SENTENCES, costs, outcome
 from heedful.stages.project import Project
 from heedful.stages.training_curves import training
+from heedful.stages.trust import doubted
 
 SCORES = (("gold", "true score"), ("learned", "learned score"))
 DISTANCE = "sqrt(KL) from the start"
@@ -92,6 +93,9 @@ def compose(project: Project, past: Sequence[Past]) -> Report:
     learnt = [block for item in past for block in outcome(project, item)]
     if learnt:
         sections.append(Section("Learning from examples, preferences and logs", learnt))
+    sections.append(
+        Section("Doubted labels", [block for item in past if item.stage == "audit" for block in doubted(item)])
+    )
     if rewards:
         sections.append(_rewards(rewards))
     if evaluations and evaluations[-1].result["samples"]:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from heedful.errors import Problem
+from heedful.evaluation.blocks import Block, DotPlot, Item, Text
+from heedful.evaluation.intervals import Interval
 from heedful.feedback.quality.audit import adaptive_margins, flipped, smoothed
 from heedful.feedback.quality.weighing import weighed, weights_behind
 from heedful.records import Comparison, content_id
@@ -24,6 +26,9 @@ from heedful.stages.project import Project
 
 FILE = "labels.jsonl"
 """What an audit found, in its run's folder."""
+
+MOST_SHOWN = 20
+"""Annotators in the report."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,22 @@ def trusted(project: Project, run: Run, trust: Trust, training: Sequence[Compari
 def pair_id(item: Comparison) -> str:
     """The comparison's name in an audit."""
     return content_id("pair", item.question_id, item.a, item.b, list(item.judgement_ids))
+
+
+def doubted(item: Past) -> list[Block]:
+    """What an audit found, for the report: how many labels, and whose votes."""
+    result, name = item.result, item.name
+    labels, decided = result["doubted"], result["decided"]
+    words = (
+        f"Of {decided:,} labels {labels:,} ({100 * labels / max(decided, 1):.1f} %) are doubted: voters that did not "
+        "learn from them prefer the other completion. Such a label may be a mistake, a rare taste or a hard question; "
+        f"all of them stand in runs/{name}/{FILE}."
+    )
+    rows = result["annotators"][:MOST_SHOWN]
+    people = [Item(row["annotator"], Interval(row["value"], row["low"], row["high"])) for row in rows]
+    caption = "Share of each annotator's decided votes, with 95 % intervals; the largest first."
+    plot = DotPlot("Whose votes are doubted most", people, "doubted", caption, percent=True)
+    return [Text(words, name), *([plot] if people else [])]
 
 
 def _by_skill(project: Project, run: Run, training: Sequence[Comparison]) -> list[Comparison]:
