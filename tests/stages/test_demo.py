@@ -53,13 +53,13 @@ def test_a_small_demo_goes_round_and_says_what_came_of_it(
     monkeypatch.setattr(demo, "TRAINING_PROMPTS", 100)
     monkeypatch.setattr(demo, "HELD_OUT_PROMPTS", 20)
     folder = tmp_path / "demo"
-    small = demo.Config(folder, rounds=1, questions=30, steps=1, prompts=6, threads=1)
+    small = demo.Config(folder, rounds=1, questions=60, steps=1, prompts=6, threads=1)
     (result,) = demo.run(small)
     said = capsys.readouterr().out
     words = " ".join(said.split())
     project = Project.open(folder)
     assert {item.policy for item in project.store.completions()} == {"v0", "v1"}
-    assert len(project.store.questions("round-1")) == 30
+    assert len(project.store.questions("round-1")) == 60
     assert len((folder / "runs" / "round-1-improve" / "metrics.jsonl").read_text().splitlines()) == 1
     promoted = project.model("v1").status == "promoted"
     assert result["promoted"] is promoted
