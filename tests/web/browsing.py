@@ -67,12 +67,13 @@ class Live:
         """Make an account."""
         return accounts.create(self.store, login, login.title(), None, role)
 
-    def enter(self, chromium: Chromium, account: Account, **options: Any) -> BrowserContext:
-        """A browser of its own in which somebody is logged in."""
+    def enter(self, chromium: Chromium, account: Account | None, **options: Any) -> BrowserContext:
+        """A browser of its own in which somebody is logged in, or nobody."""
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(15_000)
         context.add_init_script(WATCH)
-        self.log_in(context, account)
+        if account is not None:
+            self.log_in(context, account)
         context.on("page", self._watch)
         self.contexts.append(context)
         return context

@@ -51,8 +51,9 @@ def test_with_several_campaigns_one_chooses(store: Store, annotator: Browser) ->
     assert "/judge/others" not in page
 
 
-def test_without_work_the_page_says_so(annotator: Browser) -> None:
-    assert "nothing to judge just now" in annotator.get("/judge").text
+def test_without_work_the_page_says_so(annotator: Browser, owner: Browser) -> None:
+    assert "ask the owner of this project" in annotator.get("/judge").text
+    assert "ask the owner of this project" not in owner.get("/judge").text
     assert annotator.get("/judge/nonesuch").status_code == 404
 
 

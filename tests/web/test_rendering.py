@@ -86,6 +86,11 @@ def test_headings_stay_below_those_of_the_page() -> None:
     assert re.findall(r"<(h\d)>", made) == ["h4", "h5", "h6", "h6", "h6", "h6"]
 
 
+def test_headings_leave_no_level_out() -> None:
+    made = markdown("### a\n\n# b\n\n##### c\n\n### d", below=1).html
+    assert re.findall(r"<(h\d)>(.)</h\d>", made) == [("h2", "a"), ("h2", "b"), ("h3", "c"), ("h3", "d")]
+
+
 def test_a_table_has_its_alignment_and_can_be_scrolled_by_keyboard() -> None:
     made = html("|a|b|\n|--:|:-:|\n|1|2|")
     assert '<div class="wide" tabindex="0"><table>' in made

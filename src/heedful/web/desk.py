@@ -279,4 +279,6 @@ def _training(outcome: Outcome) -> dict[str, Any] | None:
 def _to_read(found: Guidelines | None) -> dict[str, Any]:
     if found is None:
         return {}
-    return {"guidelines": {"version": found.version, "created": found.created, "html": markdown(found.text).html}}
+    return {
+        "guidelines": {"version": found.version, "created": found.created, "html": markdown(found.text, below=2).html}
+    }

@@ -71,9 +71,9 @@ def _page(
         status_code=400 if problem else 200,
         campaign=known(store, name),
         text=text,
-        preview=markdown(text) if preview else None,
+        preview=markdown(text, below=2) if preview else None,
         changes=_changes(versions[0].text, text) if preview and versions else [],
-        versions=[(one, markdown(one.text)) for one in versions],
+        versions=[(one, markdown(one.text, below=2)) for one in versions],
         done="The new version is published. Everybody reads it before they get more work." if done else "",
         problem=problem,
     )

@@ -77,7 +77,7 @@ def read_guidelines(request: Request, person: Signed, campaign: str) -> Response
         person=person,
         campaign=its_campaign,
         guidelines=found,
-        body=markdown(found.text).html,
+        body=markdown(found.text, below=1).html,
     )
 
 

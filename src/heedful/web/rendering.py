@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -36,7 +37,7 @@ TAGS = frozenset(
     re.findall(
         r"\S+",
         """
-        p br hr h4 h5 h6 strong em s del code pre blockquote ul ol li table thead tbody tr th td a span div
+        p br hr h2 h3 h4 h5 h6 strong em s del code pre blockquote ul ol li table thead tbody tr th td a span div
         """,
     )
 )
@@ -92,11 +93,16 @@ class Rendered:
 
 
 @lru_cache(maxsize=512)
-def markdown(text: str) -> Rendered:
-    """Markdown as safe HTML; of a very long text the beginning."""
+def markdown(text: str, below: int = 3) -> Rendered:
+    """Markdown as safe HTML; of a very long text the beginning.
+
+    Args:
+        text: what was written.
+        below: the level of the page's heading above it: the text's own begin one deeper and leave no level out.
+    """
     head = characters.cut(characters.readable(characters.cut(text, LONGEST)), LONGEST)
     try:
-        made = _reader().render(head)
+        made = _reader().render(head, {"below": below})
     except RecursionError:
         made = f"<p>{html.escape(head)}</p>"
     return Rendered(Markup(_cleaner.clean(made)), len(text) > LONGEST)
@@ -130,9 +136,21 @@ def _reader() -> MarkdownIt:
     reader.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
     reader.use(dollarmath_plugin, allow_digits=False, double_inline=True, allow_labels=False)
     reader.use(mathematics.brackets)
+    reader.core.ruler.push("headings", _headings)
     for name, rule in _RULES.items():
         reader.add_render_rule(name, rule)
     return reader
+
+
+def _headings(state: StateCore) -> None:
+    above = state.env["below"]
+    headings = [token for token in state.tokens if token.type in ("heading_open", "heading_close")]
+    ranks = {tag: rank for rank, tag in enumerate(sorted({token.tag for token in headings}), 1)}
+    level = above
+    for token in headings:
+        if token.nesting == 1:
+            level = min(above + ranks[token.tag], level + 1, 6)
+        token.tag = f"h{level}"
 
 
 _MONEY = re.compile(r"\d[\d.,]*[kKmMbB]? +[A-Za-z]{2}")
@@ -183,11 +201,6 @@ def _link_close(_self: Any, tokens: Sequence[Token], at: int, _options: Any, _en
     return f'{end}<span class="address"> ({html.escape(_short(address))})</span>'
 
 
-def _heading(_self: Any, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
-    level = min(6, int(tokens[at].tag[1:]) + 3)  # below the headings of the page itself
-    return f"<h{level}>" if tokens[at].nesting == 1 else f"</h{level}>\n"
-
-
 def _cell(_self: Any, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:
     found = re.fullmatch("text-align:(left|right|center)", str(tokens[at].attrs.get("style", "")))
     return f'<{tokens[at].tag}{f""" class="align-{found[1]}" """.rstrip() if found else ""}>'
@@ -210,8 +223,6 @@ _RULES = {
     "image": _image,
     "link_open": _link_open,
     "link_close": _link_close,
-    "heading_open": _heading,
-    "heading_close": _heading,
     "th_open": _cell,
     "td_open": _cell,
     "table_open": _table_open,
