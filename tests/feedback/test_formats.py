@@ -320,6 +320,14 @@ def test_own_votes() -> None:
     assert dataset.notes == {"empty completions": 1}
 
 
+def test_completions_without_votes_wait_to_be_asked_about(write: Callable[..., Path]) -> None:
+    dataset = read(write({"prompt": "why?", "completions": ["so", "because"]}))
+    assert [each.text for each in dataset.completions] == ["so", "because"]
+    assert (dataset.questions, dataset.judgements) == ((), ())
+    noted = read(write({"prompt": "why?", "completions": [{"score": 3}]}))
+    assert (noted.format, noted.completions) == ("prompt-only", ())
+
+
 def test_votes_on_identical_completions_are_kept_and_noted(write: Callable[..., Path]) -> None:
     dataset = read(write({"prompt": "p", "a": "x", "b": "x", "votes": [{"annotator": "w", "choice": "a"}]}))
     assert asked(dataset) == [("p", ["x", "x"], "comparison", [("w", {"choice": "a"})])]

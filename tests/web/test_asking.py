@@ -79,6 +79,7 @@ def test_a_rematch_is_asked_for_evaluation(owner: Any, store: Store) -> None:
         ([{"prompt": "Why?", "completion": "So."}, {"prompt": "Why?", "completion": "Because."}], "comparison", 2),
         ([{"prompt": "Why?", "chosen": "So.", "rejected": "Because."}], "comparison", 2),
         ([{"prompt": "Why?", "completion": "So."}], "edit", 1),
+        ([{"prompt": "Why?", "completions": ["So.", "Because."]}], "comparison", 2),
         ([{"prompt": "Why?", "completions": ["So.", "Because.", "No."], "votes": []}], "ranking", 3),
     ],
 )

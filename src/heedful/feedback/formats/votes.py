@@ -1,9 +1,10 @@
 """heedful's own rows, which lose nothing: a question, its completions, and who answered what.
 
 A comparison is `{prompt, a, b, votes: [{annotator, choice, strength?, reason?}]}`; any other kind of question is
-`{kind, prompt, completions: [...], votes: [{annotator, answer}]}`. Further columns are the question's metadata,
-further fields of a vote the answer's. What the plain columns cannot say (ids that do not follow from content,
-campaign, sampling settings, times) stands in one optional column `heedful`, of the row and of each vote.
+`{kind, prompt, completions: [...], votes: [{annotator, answer}]}`; without a kind and votes the completions wait to be
+asked about. Further columns are the question's metadata, further fields of a vote the answer's. What the plain columns
+cannot say (ids that do not follow from content, campaign, sampling settings, times) stands in one optional column
+`heedful`, of the row and of each vote.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ def _completions(row: Row, prompt: Prompt, details: Any, *, compared: bool) -> t
 
 
 def _answers(row: Row, kind: str) -> tuple[Answer, ...]:
-    votes = fields.sequence(row, "votes", fields.required(row, "votes"))
+    given = row.columns.get("votes", []) if "completions" in row.columns else fields.required(row, "votes")
+    votes = fields.sequence(row, "votes", given)
     answers = tuple(_answer(row, f"votes[{i}]", vote, kind) for i, vote in enumerate(votes))
     seen: set[str | None] = set()
     for i, answer in enumerate(answers):
@@ -256,4 +258,15 @@ def _differing(values: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str,
     }
 
 
-VOTES = Format("heedful", (frozenset({"a", "b", "votes"}), frozenset({"completions", "votes"})), _votes)
+def _is_ours(columns: Mapping[str, Any]) -> bool:
+    """Completions without votes may be a note of another kind beside a prompt, unless they are texts."""
+    texts = columns.get("completions")
+    return "votes" in columns or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))
+
+
+VOTES = Format(
+    "heedful",
+    (frozenset({"a", "b", "votes"}), frozenset({"completions", "votes"}), frozenset({"prompt", "completions"})),
+    _votes,
+    fits=_is_ours,
+)
