@@ -6,8 +6,9 @@ A completion ends with the stop token, and only its own tokens count, never the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -90,6 +91,18 @@ class Mark:
         return self.example.length
 
 
+class Asked(Protocol):
+    """Anything about a prompt."""
+
+    @property
+    def prompt(self) -> Prompt:
+        """What was asked."""
+        ...
+
+
+Item = TypeVar("Item", bound=Asked)
+
+
 @dataclass
 class Encoding:
     """Prompts and completions in token ids, cut to a model's context; counts what had to give."""
@@ -129,15 +142,18 @@ class Encoding:
         self.cut += 1
         return [*whole[: room - 1], whole[-1]]
 
-
-    def examples(self, prompt: Prompt, texts: Sequence[str]) -> list[Example] | None:
-        """Completions of one prompt; None (counted) where the prompt leaves no room.
+    def fitting(
+        self, items: Iterable[Item], texts: Callable[[Item], Sequence[str]]
+    ) -> Iterator[tuple[Item, list[Example]]]:
+        """Each item with its completions; those whose prompt leaves no room are left out and counted.
 
         Raises:
             Problem: as `prompt`.
         """
-        ids = self.prompt(prompt, f"prompt {prompt.id}")
-        return None if ids is None else [Example(ids, self.completion(ids, text)) for text in texts]
+        for item in items:
+            ids = self.prompt(item.prompt, f"prompt {item.prompt.id}")
+            if ids is not None:
+                yield item, [Example(ids, self.completion(ids, text)) for text in texts(item)]
 
 
 def encode_pairs(model: LanguageModel, comparisons: Sequence[Comparison], *, skip_overlong: bool = False) -> Encoded:

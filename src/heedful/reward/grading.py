@@ -40,12 +40,8 @@ def encode_grades(model: ScalarModel, labels: Sequence[Labelled], *, skip_overlo
     Raises:
         Problem: a prompt leaves no room for an answer and `skip_overlong` is not set.
     """
-    encoding, found = Encoding(model.language_model[0], skip_overlong), []
-    for label in labels:
-        candidates = encoding.examples(label.prompt, [label.text])
-        if candidates is not None:
-            found.append(Grade(candidates, label.value, float(len(label.annotator_ids))))
-    return found
+    fitting = Encoding(model.language_model[0], skip_overlong).fitting(labels, lambda label: [label.text])
+    return [Grade(candidates, label.value, float(len(label.annotator_ids))) for label, candidates in fitting]
 
 
 def squared(scores_NK: Tensor, _mask_NK: Tensor, grades: Sequence[Grade]) -> tuple[Tensor, Tensor, Metrics]:

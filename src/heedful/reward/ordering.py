@@ -45,12 +45,11 @@ def encode_ballots(
     Raises:
         Problem: a prompt leaves no room for an answer and `skip_overlong` is not set.
     """
-    encoding, found = Encoding(model.language_model[0], skip_overlong), []
-    for number, ranking in enumerate(rankings):
-        candidates = encoding.examples(ranking.prompt, ranking.texts)
-        if candidates is not None:
-            found.append(Ballot(candidates, orders_of(ranking.ranks, seed=seed, number=number)))
-    return found
+    fitting = Encoding(model.language_model[0], skip_overlong).fitting(rankings, lambda ranking: ranking.texts)
+    return [
+        Ballot(candidates, orders_of(ranking.ranks, seed=seed, number=number))
+        for number, (ranking, candidates) in enumerate(fitting)
+    ]
 
 
 def orders_of(ranks: Sequence[int], *, seed: int = 0, number: int = 0) -> list[tuple[int, ...]]:

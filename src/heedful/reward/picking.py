@@ -38,12 +38,8 @@ def encode_choices(model: ScalarModel, picks: Sequence[Pick], *, skip_overlong: 
     Raises:
         Problem: a prompt leaves no room for an answer and `skip_overlong` is not set.
     """
-    encoding, found = Encoding(model.language_model[0], skip_overlong), []
-    for pick in picks:
-        candidates = encoding.examples(pick.prompt, pick.texts)
-        if candidates is not None:
-            found.append(Choice(candidates, list(pick.shares), pick.weight))
-    return found
+    fitting = Encoding(model.language_model[0], skip_overlong).fitting(picks, lambda pick: pick.texts)
+    return [Choice(candidates, list(pick.shares), pick.weight) for pick, candidates in fitting]
 
 
 def best_of_all(scores_NK: Tensor, mask_NK: Tensor, choices: Sequence[Choice]) -> tuple[Tensor, Tensor, Metrics]:

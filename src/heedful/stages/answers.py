@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from heedful.errors import Problem
 from heedful.feedback import lineage
 from heedful.feedback.splits import split
 from heedful.feedback.store import Store
-from heedful.records import Metadata, Prompt
+from heedful.records import Prompt
 from heedful.runs import Run
 from heedful.seeds import seed_of
 from heedful.stages.project import Project
@@ -20,7 +20,9 @@ Voices = Literal["any", "people", "models", "both"]
 
 
 class Answer(Protocol):
-    """A row of a training view."""
+    """A row of a training view: a `Prompted` with its judgements."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def prompt(self) -> Prompt:
@@ -28,7 +30,7 @@ class Answer(Protocol):
         ...
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> Mapping[str, Any]:
         """Columns that it can be divided by."""
         ...
 

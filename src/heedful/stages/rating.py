@@ -40,8 +40,9 @@ class Vote:
         """The same vote with `version` as `a`."""
         if self.a == version:
             return self
-        sides = {"a": self.b, "b": self.a, "length_a": self.length_b, "length_b": self.length_a}
-        return replace(self, outcome=1 - self.outcome, **sides)
+        return replace(
+            self, a=self.b, b=self.a, outcome=1 - self.outcome, length_a=self.length_b, length_b=self.length_a
+        )
 
 
 def votes(project: Project, campaigns: Sequence[str] | None = None) -> list[Vote]:
