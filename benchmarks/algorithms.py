@@ -46,7 +46,7 @@ from heedful.playground.world import demonstrations, requests
 from heedful.records import Model, Prompt
 from heedful.reward.rules import load_function, score_texts
 from heedful.settings import FILE, load
-from heedful.stages import collect, import_, init, judge, prefer, reject, reward, sft
+from heedful.stages import collect, import_, init, judge, offline, prefer, reject, reward, sft
 from heedful.stages import improve as online
 from heedful.stages.measuring import log_ratio, true_score
 from heedful.stages.project import Project
@@ -57,8 +57,8 @@ ONLINE = (
     *("online_dpo", "best_of", "reward_weighted"),
 )
 OFFLINE = ("dpo", "ipo", "simpo", "slic", "kto", "orpo")
-OTHERS = ("rejection",)
-DEMONSTRATED = ("sft", "spin", "mixer")
+OTHERS = ("rejection", "weighted", "bandit", "ilql")
+DEMONSTRATED = ("sft", "irl", "spin", "mixer", "rlgaf")
 """Which learn from good answers of somebody's too; they come last, when the others have learnt without."""
 
 COMPARISONS, STEPS, EXAMINED, DEMONSTRATIONS = 2000, 44, 400, 1000
@@ -178,6 +178,15 @@ def ways(place: Playground | Rule, folder: Path, seed: int, steps: int) -> dict[
         direct = settings_of(prefer.Config, folder, method=name, policy="start", seed=seed)
         direct = dataclasses.replace(direct, training=dataclasses.replace(direct.training, epochs=EPOCHS))
         found[name] = lambda direct=direct: prefer.run(direct)  # type: ignore[misc]  # as above
+    for name in ("weighted", "bandit", "ilql", "irl"):
+        logged = settings_of(offline.Config, folder, method=name, policy="start", seed=seed)
+        imitation = dataclasses.replace(logged.imitation, epochs=EPOCHS)
+        logged = dataclasses.replace(logged, imitation=imitation, scorer="" if name == "irl" else "r1")
+        found[name] = lambda logged=logged: offline.run(logged)  # type: ignore[misc]  # as above
+    against = dataclasses.replace(
+        place.online(folder), policy="start", adversarial=True, steps=steps, seed=seed, check_every=0
+    )
+    found["rlgaf"] = lambda: online.run(against)
     found["rejection"] = lambda: rejected(folder, seed, steps * 64)
     imitating = settings_of(sft.Config, folder, policy="start", seed=seed)
     imitating = dataclasses.replace(imitating, imitation=dataclasses.replace(imitating.imitation, epochs=EPOCHS))
