@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -29,6 +29,11 @@ BEGINS: dict[Learnt, str] = {"ratings": RATING, "flags": FLAG, "thumbs": THUMB}
 
 SAID = {"ratings": "rated higher", "flags": "flagged", "thumbs": "liked"}
 """Of the completion with the higher score, where the model is right."""
+
+
+def of_single(learn: str) -> TypeGuard[Learnt]:
+    """Whether it is learnt from single completions."""
+    return learn in BEGINS
 
 
 @dataclass(frozen=True)

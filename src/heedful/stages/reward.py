@@ -35,7 +35,7 @@ from heedful.seeds import seed_of
 from heedful.stages.answers import Voices, frozen_answers
 from heedful.stages.console import progress, say
 from heedful.stages.examining import examine, in_words
-from heedful.stages.grading import BEGINS, Graded, examine_grades, graded, labels_of
+from heedful.stages.grading import Graded, examine_grades, graded, labels_of, of_single
 from heedful.stages.label_curve import learnt_from_fewer
 from heedful.stages.project import Project
 from heedful.stages.trust import Trust, trusted
@@ -125,7 +125,7 @@ def run(config: Config, *, name: str = "") -> Model:
         project,
         current,
         lambda ids: _read(project.store, config, ids),
-        needed=f"this needs {config.learn if config.learn in BEGINS else 'comparisons, rankings or edits'}",
+        needed=f"this needs {config.learn if of_single(config.learn) else 'comparisons, rankings or edits'}",
         voices=config.voices,
         by=config.holdout_by,
         held_out=config.held_out,
@@ -168,7 +168,7 @@ class _Compared:
 
 def _read(store: Store, config: Config, ids: set[str]) -> list[Any]:
     """What these judgements say, in the shape that is learnt."""
-    if config.learn == "ratings" or config.learn == "flags" or config.learn == "thumbs":
+    if of_single(config.learn):
         return labels_of(store, config.learn, ids)
     return comparisons(store, judgement_ids=ids)
 
@@ -180,7 +180,7 @@ def _begin(config: Config, policy: LanguageModel) -> ScalarModel:
 
 def _lesson(config: Config, model: ScalarModel, answers: list[Any], aside: list[Any]) -> _Compared | Graded:
     """Answers in the reward model's token ids; says how many there are."""
-    if config.learn == "ratings" or config.learn == "flags" or config.learn == "thumbs":
+    if of_single(config.learn):
         named: dict[str, Any] = {"aspects": config.aspects, "flags": config.flags}
         return graded(model, config.learn, answers, aside, skip_overlong=config.skip_overlong, **named)
     lesson = _Compared(*(encode(model, part, skip_overlong=config.skip_overlong) for part in (answers, aside)))
