@@ -28,8 +28,9 @@ EVERY = 3
 """Steps between the points that are drawn; neighbours share most of their window."""
 
 FROM_COMPARISONS = ("dpo", "ipo", "simpo", "slic", "kto", "orpo")
-FROM_DEMONSTRATIONS = ("sft", "spin", "mixer")
-"""Also from samples, of `mixer`."""
+FROM_DEMONSTRATIONS = ("sft", "irl", "spin", "mixer", "rlgaf")
+"""Also from samples, of `mixer` and `rlgaf`."""
+FROM_LOGS = ("weighted", "bandit", "ilql")
 
 WIDTH = 880
 Row = dict[str, Any]
@@ -56,7 +57,7 @@ def learns_from(name: str) -> str:
         return "comparisons"
     if name in FROM_DEMONSTRATIONS:
         return "demonstrations" + (", scores" if name == "mixer" else "")
-    return "scores"
+    return "a log and its scores" if name in FROM_LOGS else "scores"
 
 
 def stories_rows() -> str:

@@ -47,7 +47,7 @@ class Decoding:
 class Weighting:
     """How rewards become weights of imitation."""
 
-    beta: float = 1.0
+    beta: float = 0.5
     """Temperature, in standard deviations of the reward; small ones imitate the best only."""
     largest: float = 20.0
     """Weights are cut there."""
