@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.stages.forking import Forks
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -108,36 +109,61 @@ def make_project(tmp_path: Path, tiny_model: Path) -> Callable[[str], Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Processes of the command line that do not import everything anew."""
+    found = Forks()
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def heedful() -> Callable[..., subprocess.CompletedProcess[str]]:
+def heedful(forks: Forks, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Call the command line in a process of its own, started by the program `within` where one is named."""
 
     def call(*arguments: Any, expect: int = 0, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([*within, *command(*arguments)], capture_output=True, text=True, timeout=300, check=False)
+        if within:
+            asked = [*within, *command(*arguments)]
+            done = subprocess.run(asked, capture_output=True, text=True, timeout=300, check=False)
+        else:
+            done = forked(forks, [str(argument) for argument in arguments], tmp_path)
         assert done.returncode == expect, done.stdout + done.stderr
         return done
 
     return call
 
 
+def forked(forks: Forks, arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `subprocess.run` would return."""
+    printed, told = folder / "heedful.stdout", folder / "heedful.stderr"
+    pid, deadline = forks.start(arguments, printed, told), time.monotonic() + 300
+    while (status := forks.poll(pid)) is None:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    texts = [path.read_text(encoding="utf-8") for path in (printed, told)]
+    printed.unlink()
+    told.unlink()
+    return subprocess.CompletedProcess(arguments, status, *texts)
+
+
 @pytest.fixture
-def killed_when() -> Callable[..., None]:
+def killed_when(forks: Forks) -> Callable[..., None]:
     """Start the command line and kill it with SIGKILL as soon as a condition holds."""
 
     def call(condition: Callable[[], bool], *arguments: Any) -> None:
-        process = subprocess.Popen(
-            command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
-        )
+        pid = forks.start([str(argument) for argument in arguments], os.devnull, os.devnull)
         deadline = time.monotonic() + 240
         while not condition():
-            if process.poll() is not None:
-                pytest.fail(f"{arguments} ended with {process.returncode} before it could be killed")
+            if (status := forks.poll(pid)) is not None:
+                pytest.fail(f"{arguments} ended with {status} before it could be killed")
             if time.monotonic() > deadline:
-                process.kill()
+                os.kill(pid, signal.SIGKILL)
                 pytest.fail(f"{arguments} never came to the point where it was to be killed")
             time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        os.kill(pid, signal.SIGKILL)
+        while forks.poll(pid) is None:
+            time.sleep(0.002)
 
     return call
 
