@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, norm
+from scipy.stats import t as student
 
 from heedful.errors import Problem
+from heedful.evaluation.intervals import wilson_interval
 from heedful.evaluation.roc import area_under_roc
 from heedful.seeds import generator
 
@@ -41,6 +43,20 @@ def test_what_hangs_together_widens_the_interval() -> None:
     assert copied.value == pytest.approx(alone.value)
     assert copied.low == pytest.approx(alone.low, abs=0.01)
     assert naive.high - naive.low < 0.6 * (alone.high - alone.low)
+
+
+def test_the_interval_is_that_of_leaving_out_each_cluster_by_hand() -> None:
+    random = generator(2, "by hand")
+    score, positive, cluster = random.integers(0, 6, 40), random.random(40) < 0.4, random.integers(0, 9, 40)
+    areas = []
+    for name in range(9):
+        up, down = (score[(cluster != name) & kind] for kind in (positive, ~positive))
+        areas.append(np.mean([[(a > b) + 0.5 * (a == b) for b in down] for a in up]))
+    spread = 8 / 9 * ((np.array(areas) - np.mean(areas)) ** 2).sum()
+    found = area_under_roc(score, positive, cluster.tolist())
+    size, quantile = found.value * (1 - found.value) / spread, student.ppf(0.975, 8)
+    wanted = wilson_interval(found.value, size, quantile)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
 
 
 def test_perfect_separation_is_not_certainty() -> None:

@@ -63,9 +63,14 @@ def proportion_interval(values_N: ArrayLike, clustering: Clustering, confidence:
     variance, degrees = _variance_of_mean(values, clustering) if n > 1 else (0.0, math.inf)
     t = quantile_for(confidence, degrees)
     effective_n = p * (1 - p) / variance if variance > 1e-15 else float(n)
-    centre = (p + t**2 / (2 * effective_n)) / (1 + t**2 / effective_n)
-    half = t / (1 + t**2 / effective_n) * math.sqrt(p * (1 - p) / effective_n + t**2 / (4 * effective_n**2))
-    return Interval(p, min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p))
+    return wilson_interval(p, effective_n, t)
+
+
+def wilson_interval(share: float, effective_n: float, t: float) -> Interval:
+    """The interval of a share that so many independent observations would have, `t` standard errors wide (1927)."""
+    centre = (share + t**2 / (2 * effective_n)) / (1 + t**2 / effective_n)
+    half = t / (1 + t**2 / effective_n) * math.sqrt(share * (1 - share) / effective_n + t**2 / (4 * effective_n**2))
+    return Interval(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share))
 
 
 def quantile_for(confidence: float, degrees: float) -> float:

@@ -6,16 +6,15 @@ The area is the chance that one of the first kind has a higher score than one of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from heedful.errors import Problem
 from heedful.evaluation.clusters import Floats, check_lengths
-from heedful.evaluation.intervals import Interval, quantile_for
+from heedful.evaluation.intervals import Interval, quantile_for, wilson_interval
 
 
 def area_under_roc(
@@ -42,25 +41,30 @@ def area_under_roc(
         raise Problem("a score is not finite", where=f"score_N, entry {int(np.flatnonzero(~np.isfinite(score))[0])}")
     if positive.all() or not positive.any():
         raise Problem("all are of one kind, so there is nothing to tell apart", mend="collect labels of the other kind")
-    area = _area(score, positive)
-    numbers = {name: n for n, name in enumerate(dict.fromkeys(clusters))}
-    cluster = np.array([numbers[name] for name in clusters])
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    # How many of the other kind each one beats, if positive, or is beaten by, if negative; equal ones count half.
+    place_N, own_N = rankdata(score), np.where(positive, _ranked(score, positive), _ranked(score, ~positive))
+    beaten_N = np.where(positive, place_N - own_N, positives - (place_N - own_N))
+    wins = float(beaten_N[positive].sum())
+    area = wins / (positives * negatives)
+    groups: dict[Hashable, list[int]] = {}
+    for row, name in enumerate(clusters):
+        groups.setdefault(name, []).append(row)
     without = []
-    for g in range(len(numbers)):
-        rest = cluster != g
-        if 0 < positive[rest].sum() < rest.sum():
-            without.append(_area(score[rest], positive[rest]))
+    for rows in groups.values():
+        up, down = score[rows][positive[rows]], score[rows][~positive[rows]]
+        pairs = (positives - len(up)) * (negatives - len(down))
+        inside = float(((1 + np.sign(up[:, None] - down)) / 2).sum())  # counted by both sides, and gone once
+        if pairs:
+            without.append((wins - float(beaten_N[rows].sum()) + inside) / pairs)
     G = len(without)
     variance = (G - 1) / G * float(((np.array(without) - np.mean(without)) ** 2).sum()) if G > 1 else 0.0
-    size = area * (1 - area) / variance if variance > 1e-15 else float(min(positive.sum(), (~positive).sum()))
-    t = quantile_for(confidence, max(G - 1, 1))
-    centre = (area + t**2 / (2 * size)) / (1 + t**2 / size)
-    half = t / (1 + t**2 / size) * math.sqrt(area * (1 - area) / size + t**2 / (4 * size**2))
-    return Interval(area, max(0.0, min(centre - half, area)), min(1.0, max(centre + half, area)))
+    size = area * (1 - area) / variance if variance > 1e-15 else float(min(positives, negatives))
+    return wilson_interval(area, size, quantile_for(confidence, max(G - 1, 1)))
 
 
-def _area(score_N: Floats, positive_N: np.ndarray) -> float:
-    """Mann and Whitney's statistic, as a share of all pairs."""
-    count = int(positive_N.sum())
-    over = rankdata(score_N)[positive_N].sum() - count * (count + 1) / 2
-    return float(over / (count * (len(score_N) - count)))
+def _ranked(score_N: Floats, among_N: NDArray[np.bool_]) -> Floats:
+    """Ranks among those of one kind; 0 for the others."""
+    found_N = np.zeros(len(score_N))
+    found_N[among_N] = rankdata(score_N[among_N])
+    return found_N
