@@ -140,15 +140,19 @@ def test_combinations_that_cannot_be_are_refused_before_anything_runs(make_proje
         improve.run(settings(improve.Config, folder, **how))
 
 
-def test_a_run_that_lost_one_of_its_functions_says_so(make_project: Make) -> None:
+def test_a_run_that_lost_one_of_its_functions_says_so(make_project: Make, break_off: Callable[[int], None]) -> None:
     folder = make_project("project")
     other = folder.parent / "other.py"
-    other.write_text("def o(prompts, completions):\n    return [0.0 for _ in completions]\n")
-    beside = Combined((f"{other}:o",))
-    config = settings(improve.Config, folder, reward_function=function(folder), combined=beside, steps=2)
-    assert beside.has_function()
-    assert beside.models() == ()
-    before = beside.hash_with(config.reward_function)
-    assert before.count("+") == 1
-    other.write_text("def o(prompts, completions):\n    return [1.0 for _ in completions]\n")
-    assert beside.hash_with(config.reward_function) != before
+    begun = "def o(prompts, completions):\n    return [float(len(text)) for text in completions]\n"
+    other.write_text(begun)
+    how: dict[str, Any] = {"reward_function": function(folder), "combined": Combined((f"{other}:o=-0.1",))}
+    config = settings(improve.Config, folder, **how, steps=3)
+    break_off(2)
+    with pytest.raises(KeyboardInterrupt):
+        improve.run(config)
+    other.write_text(begun.replace("len(text)", "len(text) + 1"))
+    with pytest.raises(Problem, match="a reward function has changed since this run began") as refused:
+        improve.run(config)
+    assert str(other) in str(refused.value)
+    other.write_text(begun)
+    assert improve.run(config).id == "v1"

@@ -20,6 +20,7 @@ from heedful.feedback import answers, places, rows, tables
 from heedful.feedback.accounts import outbox
 from heedful.feedback.intake import chunks, rows_by
 from heedful.feedback.store import Store
+from heedful.feedback.tracing import ancestry, descent
 from heedful.records import Model, Snapshot
 
 
@@ -114,8 +115,7 @@ def judgements_behind(store: Store, model_id: str) -> tuple[str, ...]:
         Problem: there is no such model.
     """
     store.model(model_id)
-    models = {model.id: model for model in store.models()}
-    snapshots = {models[name].snapshot for name in _ancestry(models, model_id)}
+    snapshots = {model.snapshot for model in ancestry(store.models(), model_id)}
     table = tables.snapshot_judgements
     with store.reading() as connection:
         query = select(table.c.judgement_id).where(table.c.snapshot.in_([name for name in snapshots if name]))
@@ -140,13 +140,7 @@ def touched_by(store: Store, annotator_id: str) -> Touched:
         judgement_ids = tuple(sorted(connection.execute(mine).scalars()))
         frozen = select(members.c.snapshot).where(members.c.judgement_id.in_(mine)).distinct()
         snapshots = tuple(sorted(connection.execute(frozen).scalars()))
-    models = {model.id: model for model in store.models()}
-    touched = [
-        model
-        for model in models.values()
-        if any(models[name].snapshot in snapshots for name in _ancestry(models, model.id))
-    ]
-    return Touched(judgement_ids, snapshots, tuple(touched))
+    return Touched(judgement_ids, snapshots, tuple(descent(store.models(), snapshots)))
 
 
 def retract(store: Store, annotator_id: str, reason: str = "") -> Touched:
@@ -178,19 +172,6 @@ def retract(store: Store, annotator_id: str, reason: str = "") -> Touched:
         )
         places.recount(connection, question_ids)
     return touched
-
-
-def _ancestry(models: dict[str, Model], model_id: str) -> set[str]:
-    """A model, its ancestors, and the reward models of all of them."""
-    found: set[str] = set()
-    waiting = [model_id]
-    while waiting:
-        name = waiting.pop()
-        if name in found or name not in models:  # a reward may be a function, which is no model
-            continue
-        found.add(name)
-        waiting += models[name].made_from
-    return found
 
 
 def _must_exist(connection: Connection, annotator_id: str) -> None:

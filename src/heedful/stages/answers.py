@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from heedful.errors import Problem
 from heedful.feedback import lineage
-from heedful.feedback.splits import split
+from heedful.feedback.splits import Prompted, split
 from heedful.feedback.store import Store
 from heedful.records import Prompt
 from heedful.runs import Run
@@ -41,6 +41,7 @@ class Answer(Protocol):
 
 
 Item = TypeVar("Item", bound=Answer)
+Asked = TypeVar("Asked", bound=Prompted)
 
 
 def frozen_answers(
@@ -75,19 +76,11 @@ def frozen_answers(
             of the snapshot was retracted.
     """
 
-    def divided(found: list[Item]) -> tuple[list[Item], list[Item]]:
-        # A column has few values as a rule, and an interval clustered by two of them would say nothing.
-        share = held_out or (0.1 if by == "prompt" else 0.25)
-        # A stream of its own: with the project's, what is drawn here would be what evaluation has drawn already.
-        learnt, aside = split(found, by=by, held_out=share, seed=seed_of(seed, "held out answers"))
-        kept = project.examination_prompts(run)
-        if by == "prompt":
-            aside += [item for item in learnt if item.prompt.id in kept]
-        return [item for item in learnt if item.prompt.id not in kept], aside
-
+    # A column has few values as a rule, and an interval clustered by two of them would say nothing.
+    share = held_out or (0.1 if by == "prompt" else 0.25)
     if run.record["snapshots"]:
         frozen = lineage.snapshot_that_stands(project.store, run.record["snapshots"][0])
-        return divided(read(set(frozen.judgement_ids)))
+        return divided(project, run, read(set(frozen.judgement_ids)), by=by, held_out=share, seed=seed)
     found = read(of_voices(project.store, voices, campaigns))
     if not found:
         whose = {"people": " among people's answers", "models": " among models' answers"}.get(voices, "")
@@ -96,9 +89,27 @@ def frozen_answers(
             where=str(project.folder),
             mend="import some with `heedful import`, or collect and judge: `heedful collect`, `heedful judge`",
         )
-    parts = divided(found)
+    parts = divided(project, run, found, by=by, held_out=share, seed=seed)
     run.note(snapshots=[lineage.snapshot(project.store, {id_ for item in found for id_ in item.judgement_ids}).hash])
     return parts
+
+
+def divided(
+    project: Project, run: Run, found: Sequence[Asked], *, by: str = "prompt", held_out: float, seed: int
+) -> tuple[list[Asked], list[Asked]]:
+    """(to learn from, held out), the same at every start of a run: see `heedful.feedback.splits.split`.
+
+    Nothing about a prompt that is kept for evaluation is learnt from; where `by` is "prompt" it is held out as well.
+
+    Raises:
+        Problem: as `split`.
+    """
+    # A stream of its own: with the project's, what is drawn here would be what evaluation has drawn already.
+    learnt, aside = split(found, by=by, held_out=held_out, seed=seed_of(seed, "held out answers"))
+    kept = project.examination_prompts(run)
+    if by == "prompt":
+        aside += [item for item in learnt if item.prompt.id in kept]
+    return [item for item in learnt if item.prompt.id not in kept], aside
 
 
 def of_voices(store: Store, voices: Voices, campaigns: Sequence[str] = ()) -> set[str]:

@@ -22,7 +22,6 @@ from torch import Tensor
 from heedful.errors import Problem
 from heedful.evaluation.clusters import clustering_of
 from heedful.evaluation.intervals import mean_interval
-from heedful.feedback.splits import split
 from heedful.language import prompts as order
 from heedful.language.chat import encode_prompt
 from heedful.language.imitation import Example, by_length, completion_logprobs
@@ -32,6 +31,7 @@ from heedful.records import Completion, Metadata, Prompt
 from heedful.rollouts import Metrics, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
+from heedful.stages.answers import divided
 from heedful.stages.console import say, with_interval
 from heedful.stages.imitating import Imitation, descend
 from heedful.stages.logged import Earned, Source, earned
@@ -119,10 +119,7 @@ def draws(project: Project, run: Run, model: LanguageModel, source: Source, *, h
             mend="learn from what versions of this project wrote at a temperature above 0, without top_p and top_k; "
             "for other logs take --method weighted, which needs no probabilities",
         )
-    training, aside = split(usable, held_out=held_out, seed=seed_of(seed, "held out answers"))
-    kept = project.examination_prompts(run)
-    aside += [row for row in training if row.prompt.id in kept]
-    training = [row for row in training if row.prompt.id not in kept]
+    training, aside = divided(project, run, usable, held_out=held_out, seed=seed)
     found = Draws(training, aside, what, left_out)
     if len(training) < 2 or len(aside) < 2 or found.deviation < 1e-9:
         raise Problem(

@@ -14,7 +14,6 @@ from heedful.errors import Problem
 from heedful.evaluation.clusters import clustering_of
 from heedful.evaluation.intervals import Interval, mean_interval
 from heedful.feedback import lineage
-from heedful.feedback.splits import split
 from heedful.feedback.store import Store
 from heedful.feedback.views import demonstrations
 from heedful.language import prompts as order
@@ -26,6 +25,7 @@ from heedful.records import Demonstration
 from heedful.rollouts import Metrics, Stateful, Stats
 from heedful.runs import Run
 from heedful.seeds import seed_of
+from heedful.stages.answers import divided
 from heedful.stages.console import progress
 from heedful.stages.project import Project
 
@@ -175,10 +175,7 @@ def divided_demonstrations(
             if view is demonstrations
             else "ask people for some: `heedful queue PROJECT --kind critique`",
         )
-    training, aside = split(found, held_out=held_out, seed=seed_of(seed, "held out answers"))
-    kept = project.examination_prompts(run)
-    aside += [item for item in training if item.prompt.id in kept]
-    training = [item for item in training if item.prompt.id not in kept]
+    training, aside = divided(project, run, found, held_out=held_out, seed=seed)
     if not training or not aside:
         raise Problem(
             f"no {what} are left to {'measure with' if training else 'learn from'}",

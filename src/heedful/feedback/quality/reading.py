@@ -13,6 +13,10 @@ from heedful.feedback.kind import withdrawn
 from heedful.feedback.quality.evidence import Evidence, Given
 from heedful.feedback.store import Names, Store
 
+_LEARNING = select(steering_tables.gold.c.question_id).where(steering_tables.gold.c.use == "training")
+_WORKED = [tables.questions.c.id.not_in(_LEARNING)]
+"""All questions but those that people learn on."""
+
 
 def evidence(store: Store, campaign: Names | None = None) -> Evidence:
     """Read what holds (see `Store.judgements`), skips included.
@@ -23,11 +27,10 @@ def evidence(store: Store, campaign: Names | None = None) -> Evidence:
         store: where the answers are.
         campaign: only its questions (one name or several); all questions when it is left out.
     """
-    questions, gold, people = tables.questions, steering_tables.gold, tables.annotators
+    questions, people = tables.questions, tables.annotators
     names = [campaign] if isinstance(campaign, str) else campaign
     chosen = [] if names is None else [questions.c.campaign.in_(list(names))]
-    learning = select(gold.c.question_id).where(gold.c.use == "training")
-    chosen.append(questions.c.id.not_in(learning))
+    chosen += _WORKED
     with store.reading() as connection:
         given = _answers(connection, chosen)
         asked = {each.question_id for each in given}
@@ -37,12 +40,23 @@ def evidence(store: Store, campaign: Names | None = None) -> Evidence:
             for row in connection.execute(select(questions).where(*chosen).order_by(questions.c.number))
             if row.id in asked
         }
-        query = select(gold).join(questions, questions.c.id == gold.c.question_id).where(*chosen)
-        items = connection.execute(query).all()
+        known, hidden = _known(connection, chosen)
         called = {row.id: row.name for row in connection.execute(select(people.c.id, people.c.name))}
-    known = {row.question_id: row.answer for row in items}
-    hidden = frozenset(row.question_id for row in items if row.use == "gold")
     return Evidence(given, found, characters, known, hidden, called)
+
+
+def known_answers(store: Store) -> tuple[dict[str, Any], frozenset[str]]:
+    """(Question -> the answer that its owner knows to be right, those of which annotators are not told)."""
+    with store.reading() as connection:
+        return _known(connection, _WORKED)
+
+
+def _known(connection: Connection, chosen: Sequence[ColumnElement[bool]]) -> tuple[dict[str, Any], frozenset[str]]:
+    gold, questions = steering_tables.gold, tables.questions
+    query = select(gold).join(questions, questions.c.id == gold.c.question_id).where(*chosen)
+    items = connection.execute(query).all()
+    hidden = frozenset(row.question_id for row in items if row.use == "gold")
+    return {row.question_id: row.answer for row in items}, hidden
 
 
 def _answers(connection: Connection, chosen: Sequence[ColumnElement[bool]]) -> list[Given]:

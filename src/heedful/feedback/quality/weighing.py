@@ -14,7 +14,7 @@ from dataclasses import replace
 from heedful.feedback.lessons import Pair
 from heedful.feedback.quality.evidence import Evidence, Given
 from heedful.feedback.quality.fits import Fits, fits
-from heedful.feedback.quality.reading import evidence
+from heedful.feedback.quality.reading import known_answers
 from heedful.feedback.quality.skills import skills
 from heedful.feedback.store import Store
 from heedful.feedback.views import answered
@@ -39,13 +39,13 @@ def weights_behind(store: Store, comparisons: Sequence[Comparison]) -> dict[str,
     Skills are learnt from the judgements behind the comparisons and from no others, and from what is known of gold
     items among them. Empty where nobody's skill can be known, or nobody has any.
     """
-    known = evidence(store)
     ids = list(dict.fromkeys(id_ for item in comparisons for id_ in item.judgement_ids))
     events = store.judgements(ids=ids, current=False)
     answers = [Given(e.question_id, e.annotator_id, e.answer, e.shown, e.created, e.duration_s) for e in events]
     asked = store.questions(ids=dict.fromkeys(given.question_id for given in answers))
     questions = {question.id: question for question in asked}
-    weights = skill_weights(fits(Evidence(answers, questions, known=known.known, hidden=known.hidden)))
+    known, hidden = known_answers(store)
+    weights = skill_weights(fits(Evidence(answers, questions, known=known, hidden=hidden)))
     voters = [name for item in comparisons for name in item.annotator_ids]
     usual = sum(weights.values()) / max(len(weights), 1)
     total = sum(weights.get(name, usual) for name in voters)
