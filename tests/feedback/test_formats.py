@@ -326,6 +326,35 @@ def test_completions_without_votes_wait_to_be_asked_about(write: Callable[..., P
     assert (dataset.questions, dataset.judgements) == ((), ())
     noted = read(write({"prompt": "why?", "completions": [{"score": 3}]}))
     assert (noted.format, noted.completions) == ("prompt-only", ())
+    told = read(write({"prompt": "why?", "completions": ["so", "because"], "topic": "x"}))
+    assert dict(told.prompts[0].metadata) == {"topic": "x"}
+    both = {"prompt": "why?", "a": "x", "b": "y", "votes": [{"annotator": "w", "choice": "a"}]}
+    mixed = read(write(both, {"prompt": "why?", "completions": ["so", "because"]}))
+    assert (len(mixed.judgements), len(mixed.completions)) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("more", "shape", "judgements"),
+    [
+        ({"chosen": "x", "rejected": "y"}, "preference", 1),
+        ({"completion": "x", "label": True}, "unpaired", 1),
+        ({"completion": "x"}, "prompt-completion", 1),
+        ({"a": "x", "b": "y", "votes_a": 1, "votes_b": 3}, "vote-counts", 4),
+    ],
+)
+def test_a_list_of_samples_beside_a_judgement_does_not_hide_it(
+    write: Callable[..., Path], more: dict[str, Any], shape: str, judgements: int
+) -> None:
+    for samples in (["u", "v"], []):
+        dataset = read(write({"prompt": "p", "completions": samples, **more}))
+        assert (dataset.format, len(dataset.judgements)) == (shape, judgements)
+
+
+def test_completions_with_a_judgement_that_lacks_its_other_half_are_refused(write: Callable[..., Path]) -> None:
+    with pytest.raises(Problem, match='lacks "votes"'):
+        read(write({"prompt": "p", "completions": ["u", "v"], "best": 0}))
+    with pytest.raises(Problem, match="a ranking without votes"):
+        read(write({"kind": "ranking", "prompt": "p", "completions": ["u", "v"], "vote": []}))
 
 
 def test_votes_on_identical_completions_are_kept_and_noted(write: Callable[..., Path]) -> None:
@@ -360,7 +389,7 @@ def test_fine_grained_answers_become_comparisons_flags_and_an_edit() -> None:
 
 
 def test_shapes_have_different_names_and_are_found_by_name() -> None:
-    assert len({shape.name for shape in FORMATS}) == len(FORMATS) == 13
+    assert len({shape.name for shape in FORMATS}) == len(FORMATS) == 14
     assert all(named(shape.name) is shape for shape in FORMATS)
     assert named("conversational").name == "preference"
 

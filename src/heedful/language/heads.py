@@ -160,7 +160,7 @@ def _everywhere(
     moved_BS = ids_BS.gather(1, (columns_S + first_B1) % len(columns_S))
     room = min(len(columns_S), language_model.context_tokens)  # beyond it all is padding, without position
     with torch.set_grad_enabled(gradients):
-        hidden_BSD = states_of(trunk, moved_BS[:, :room])
+        hidden_BSD = states_of(trunk, moved_BS[:, :room], attend_mask_BS.sum(1))
     values_BS: Tensor = F.pad(model.head(hidden_BSD)[..., 0], (0, len(columns_S) - room))
     return values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
 

@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from heedful.language.shared_prefix import SharedPrefix, shared_prefix
+
 SMALL = 50_000_000
 """Up to so many parameters a body goes this way: beyond, what lies between the products is little, and the copies of
 weights that are laid side by side are much."""
@@ -73,47 +75,59 @@ def _replaced_or_hooked(module: nn.Module) -> bool:
     return bool(module._forward_hooks or "forward" in vars(module))
 
 
-def states_of(body: Any, ids_BS: Tensor) -> Tensor:
+def states_of(body: Any, ids_BS: Tensor, length_B: Tensor | None = None) -> Tensor:
     """states_BSD after the last layer, by `hidden_states` or else by the body's own forward pass.
 
     Args:
         body: a model of any architecture below its language head.
         ids_BS: token ids. Padding stands on the right, where causal attention never looks, so no mask is needed.
+        length_B: the real tokens of each row, where that is known; states behind them mean nothing.
     """
     if understands(body):
-        return hidden_states(body, ids_BS)
+        return hidden_states(body, ids_BS, length_B)
     columns_1S = torch.arange(ids_BS.shape[1], device=ids_BS.device)[None]
     found: Tensor = body(input_ids=ids_BS, position_ids=columns_1S, use_cache=False).last_hidden_state
     return found
 
 
-def hidden_states(body: Any, ids_BS: Tensor) -> Tensor:
-    """states_BSD of a body that `understands` says yes to; may be differentiated once."""
+def hidden_states(body: Any, ids_BS: Tensor, length_B: Tensor | None = None) -> Tensor:
+    """states_BSD of a body that `understands` says yes to, see `states_of`; may be differentiated once.
+
+    With lengths, what rows have in common is computed once (`heedful.language.shared_prefix`), unless something is
+    hooked to a layer, which would see the tokens in another place.
+    """
+    layers = body.layers[: body.config.num_hidden_layers]
+    shared = None
+    if length_B is not None and not any(_replaced_or_hooked(layer) for layer in layers):
+        shared = shared_prefix(ids_BS, length_B)
     columns_1S = torch.arange(ids_BS.shape[1])[None]
-    x_BSD = body.embed_tokens(ids_BS)
+    x_BSD = body.embed_tokens(ids_BS if shared is None else ids_BS.flatten()[shared.place_U][None])
     cosine_1SW, sine_1SW = body.rotary_emb(x_BSD, columns_1S)
     half = cosine_1SW.shape[-1] // 2
     turning = int(body.config.num_attention_heads) + int(body.config.num_key_value_heads)
     turn_SX = torch.complex(cosine_1SW[0, :, :half], sine_1SW[0, :, :half])
     turn_STX = turn_SX[:, None].expand(-1, turning, -1).contiguous()  # a product is slow where heads share it
-    for layer in body.layers[: body.config.num_hidden_layers]:
+    for layer in layers:
         before_BSD = x_BSD
         replaced = vars(layer).get("forward")
-        x_BSD = replaced(x_BSD) if replaced else _gated(_attended(x_BSD, layer, turn_STX), layer)
+        x_BSD = replaced(x_BSD) if replaced else _gated(_attended(x_BSD, layer, turn_STX, shared), layer)
         for hook in layer._forward_hooks.values():
             found = hook(layer, (before_BSD,), x_BSD)
             x_BSD = x_BSD if found is None else found
     weight_D: Tensor = body.norm.weight
-    return _normed(x_BSD, body.norm) * weight_D
+    states_BSD = _normed(x_BSD, body.norm) * weight_D
+    return states_BSD if shared is None else shared.spread(states_BSD[0]).unflatten(0, ids_BS.shape)
 
 
-def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor) -> Tensor:
+def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor, shared: SharedPrefix | None) -> Tensor:
     part, norm = layer.self_attn, layer.input_layernorm
     width = int(part.head_dim)
     turning = [_paired(projection, width) for projection in (part.q_proj, part.k_proj)]
     weight_ND, bias_N = side_by_side([*turning, (part.v_proj.weight, part.v_proj.bias)])
     normed_BSD, (weight_ND,) = _normed_for(x_BSD, norm, weight_ND)
     all_BSN = F.linear(normed_BSD, weight_ND, bias_N)
+    if shared is not None:
+        all_BSN = shared.spread(all_BSN[0]).unflatten(0, (-1, len(turn_STX)))
     all_BSNW = all_BSN.view(*all_BSN.shape[:2], -1, width)
     heads, key_heads = (len(weight) // width for weight, _ in turning)
     parts = _Turned.apply(all_BSNW, turn_STX, heads)  # type: ignore[no-untyped-call]  # PyTorch
@@ -121,7 +135,8 @@ def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor) -> Tensor:
     mixed_BHSW = F.scaled_dot_product_attention(
         query_BHSW, key_BKSW, value_BKSW, is_causal=True, scale=part.scaling, enable_gqa=heads != key_heads
     )
-    return _onto(x_BSD, mixed_BHSW.transpose(1, 2).flatten(-2), part.o_proj)
+    mixed_BSF = mixed_BHSW.transpose(1, 2).flatten(-2)
+    return _onto(x_BSD, mixed_BSF if shared is None else shared.taken(mixed_BSF.flatten(0, 1))[None], part.o_proj)
 
 
 def _gated(x_BSD: Tensor, layer: Any) -> Tensor:

@@ -69,8 +69,10 @@ def _states(model: LanguageModel, body: object, padded: Padded) -> tuple[Tensor,
         return encoder_decoder.hidden_states(body, ids_BS, attend_BS, steps), written_BS  # type: ignore[arg-type]
     columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
     from_BS = (columns_S + attend_BS.int().argmax(1, keepdim=True)) % len(columns_S)
-    longest = int(attend_BS.sum(1).max())
-    return states_of(body, ids_BS.gather(1, from_BS)[:, :longest]), written_BS.gather(1, from_BS)[:, :longest]
+    length_B = attend_BS.sum(1)
+    longest = int(length_B.max())
+    states_BSD = states_of(body, ids_BS.gather(1, from_BS)[:, :longest], length_B)
+    return states_BSD, written_BS.gather(1, from_BS)[:, :longest]
 
 
 def _scaled(x_ND: Floats) -> Floats:

@@ -20,7 +20,7 @@ from heedful.feedback.formats.rows import Row
 from heedful.feedback.formats.summaries import SUMMARIES
 from heedful.feedback.formats.transcripts import TRANSCRIPTS
 from heedful.feedback.formats.vote_counts import VOTE_COUNTS
-from heedful.feedback.formats.votes import VOTES
+from heedful.feedback.formats.votes import VOTES, WAITING
 
 FORMATS: tuple[Format, ...] = (
     VOTES,
@@ -34,6 +34,7 @@ FORMATS: tuple[Format, ...] = (
     UNPAIRED,
     PROMPT_COMPLETION,
     LANGUAGE_MODELLING,
+    WAITING,
     PROMPT_ONLY,
     LOGS,
 )

@@ -13,9 +13,10 @@ from heedful.feedback.formats.entries import Answer, Entry, Format
 from heedful.feedback.formats.rows import Row
 from heedful.records import Prompt
 
-_JUDGED = frozenset(
+JUDGED = frozenset(
     ("chosen", "rejected", "completion", "votes", "votes_a", "votes_b", "a", "b", "summaries", "choice", "best")
 )
+"""Columns of the other shapes: a row that has one is none of the plain ones, even where it lacks something."""
 _PERHAPS_COMPLETIONS = frozenset(("text", "messages", "response", "output", "answer"))
 
 
@@ -48,6 +49,6 @@ LANGUAGE_MODELLING = Format(
     "language-modelling",
     (frozenset({"text"}), frozenset({"messages"})),
     _language_modelling,
-    forbids=_JUDGED | {"prompt"},
+    forbids=JUDGED | {"prompt"},
 )
-PROMPT_ONLY = Format("prompt-only", (frozenset({"prompt"}),), _prompt_only, forbids=_JUDGED | _PERHAPS_COMPLETIONS)
+PROMPT_ONLY = Format("prompt-only", (frozenset({"prompt"}),), _prompt_only, forbids=JUDGED | _PERHAPS_COMPLETIONS)

@@ -1,10 +1,11 @@
 """heedful's own rows, which lose nothing: a question, its completions, and who answered what.
 
 A comparison is `{prompt, a, b, votes: [{annotator, choice, strength?, reason?}]}`; any other kind of question is
-`{kind, prompt, completions: [...], votes: [{annotator, answer}]}`; without a kind and votes the completions wait to be
-asked about. Further columns are the question's metadata, further fields of a vote the answer's. What the plain columns
-cannot say (ids that do not follow from content, campaign, sampling settings, times) stands in one optional column
-`heedful`, of the row and of each vote.
+`{kind, prompt, completions: [...], votes: [{annotator, answer}]}`. Further columns are the question's metadata, further
+fields of a vote the answer's. What the plain columns cannot say (ids that do not follow from content, campaign, sampling
+settings, times) stands in one optional column `heedful`, of the row and of each vote.
+
+Texts that wait to be asked about need no more than `{prompt, completions: [...]}`; further columns are the prompt's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from heedful.feedback.formats import fields
 from heedful.feedback.formats.entries import Answer, Entry, Format, completion, judgement_id, question_id
+from heedful.feedback.formats.plain import JUDGED
 from heedful.feedback.formats.rows import Row, json_type
 from heedful.feedback.questions import KINDS
 from heedful.records import CHOICES, Annotator, Completion, Judgement, Metadata, Prompt, Question, content_id
@@ -92,8 +94,7 @@ def _completions(row: Row, prompt: Prompt, details: Any, *, compared: bool) -> t
 
 
 def _answers(row: Row, kind: str) -> tuple[Answer, ...]:
-    given = row.columns.get("votes", []) if "completions" in row.columns else fields.required(row, "votes")
-    votes = fields.sequence(row, "votes", given)
+    votes = fields.sequence(row, "votes", fields.required(row, "votes"))
     answers = tuple(_answer(row, f"votes[{i}]", vote, kind) for i, vote in enumerate(votes))
     seen: set[str | None] = set()
     for i, answer in enumerate(answers):
@@ -258,15 +259,28 @@ def _differing(values: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _is_ours(columns: Mapping[str, Any]) -> bool:
-    """Completions without votes may be a note of another kind beside a prompt, unless they are texts."""
-    texts = columns.get("completions")
-    return "votes" in columns or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))
+def _waiting(row: Row) -> Iterator[Entry]:
+    kind = row.columns.get("kind")
+    if isinstance(kind, str) and kind in KINDS:
+        raise row.problem(f"a {kind} without votes", "votes", "write [] where nobody has answered, or leave out the kind")
+    prompt = fields.prompt(row)
+    about = fields.rest(row, "prompt", "completions")
+    written = _completions(row, prompt, [], compared=False)
+    yield Entry(Prompt(prompt.id, prompt.text, prompt.messages, about), written)
 
 
-VOTES = Format(
-    "heedful",
-    (frozenset({"a", "b", "votes"}), frozenset({"completions", "votes"}), frozenset({"prompt", "completions"})),
-    _votes,
-    fits=_is_ours,
+def _texts(columns: Mapping[str, Any]) -> bool:
+    """Beside a prompt, `completions` may be a note of another kind, unless they are texts."""
+    texts = columns["completions"]
+    return isinstance(texts, list) and bool(texts) and all(isinstance(text, str) for text in texts)
+
+
+VOTES = Format("heedful", (frozenset({"a", "b", "votes"}), frozenset({"completions", "votes"})), _votes)
+WAITING = Format(
+    "completions",
+    (frozenset({"prompt", "completions"}),),
+    _waiting,
+    forbids=JUDGED | {"label", "labels", "heedful"},
+    fits=_texts,
+    family="heedful",
 )
