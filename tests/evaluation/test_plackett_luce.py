@@ -43,6 +43,9 @@ def test_what_has_no_maximum_or_is_no_ranking_is_refused() -> None:
         plackett_luce([[0, 1, 2], [0, 2, 1]], 3)
     with pytest.raises(Problem, match="never rank below"):
         plackett_luce([[0, 1], [1, 0]], 3)
+    for nothing, items in (([[0]], 1), ([], 1)):
+        with pytest.raises(Problem, match="never rank below"):
+            plackett_luce(nothing, items)
     for order in ([0, 0], [0, 3]):
         with pytest.raises(Problem, match="entry 1"):
             plackett_luce([[0, 1], order], 3)

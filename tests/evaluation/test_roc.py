@@ -65,6 +65,17 @@ def test_perfect_separation_is_not_certainty() -> None:
     assert 0.1 < found.low < 0.8
 
 
+def test_where_one_cluster_holds_all_there_is_of_a_kind_next_to_nothing_is_known() -> None:
+    """Their common part moves the area as it likes, and no other cluster shows how much."""
+    random, hits = generator(3, "one cluster"), 0
+    positive = np.arange(60) < 20
+    cluster = np.where(positive, -1, np.arange(60)).tolist()
+    for _ in range(100):
+        found = area_under_roc(random.normal(size=60) + random.normal() * positive, positive, cluster)
+        hits += found.low <= 0.5 <= found.high
+    assert hits >= 95
+
+
 def test_one_kind_alone_or_a_score_that_is_none_is_refused() -> None:
     with pytest.raises(Problem, match="of one kind"):
         area_under_roc([1, 2], [1, 1], "ab")

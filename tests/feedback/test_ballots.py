@@ -70,6 +70,20 @@ def test_what_came_as_one_choice_of_the_best_is_one(store: Store) -> None:
     assert shares_of(store) == [({"2": 1.0, "0": 0.0, "1": 0.0, "3": 0.0}, 1.0)]
 
 
+def test_a_column_called_group_does_not_bring_prompts_together(store: Store) -> None:
+    store.add_everything(
+        prompts=[Prompt("p", "x"), Prompt("q", "y")],
+        completions=[Completion(f"{name}{n}", name, f"{name} {n}") for name in "pq" for n in range(2)],
+        annotators=[Annotator("ann")],
+        questions=[
+            Question(name, "comparison", name, (f"{name}0", f"{name}1"), metadata={"group": "1"}) for name in "pq"
+        ],
+        judgements=[Judgement(f"v{name}", name, "ann", {"choice": "a"}) for name in "pq"],
+    )
+    for found in (ballots.picks(store), ballots.rankings(store)):
+        assert [(row.prompt.id, row.texts) for row in found] == [("p", ("p 0", "p 1")), ("q", ("q 0", "q 1"))]
+
+
 @pytest.mark.parametrize(
     "won",
     [{(0, 1): "a", (1, 2): "a", (2, 0): "a"}, {(0, 1): "a", (2, 3): "b"}],

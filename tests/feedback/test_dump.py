@@ -125,6 +125,16 @@ def test_who_may_make_no_database_gets_a_copy_that_was_read(filled: Store, tmp_p
     assert (made.rows["prompts"], made.rows["judgements"]) == (4, 1)
 
 
+def test_a_copy_that_this_server_cannot_restore_is_read_instead(
+    filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An extension that an administrator made, say: what was dumped is whole."""
+    interfere(monkeypatch, lambda arguments: arguments.append("--no-such-option"), "pg_restore")
+    made = backup(filled, tmp_path / "monday.dump")
+    assert (made.check, made.rows["judgements"]) == ("read to its end and counted", 1)
+    assert scratch() == []
+
+
 @pytest.mark.parametrize("may_restore", [True, False])
 def test_a_copy_without_some_rows_is_found(
     filled: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_restore: bool

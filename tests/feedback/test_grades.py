@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heedful.errors import Problem
-from heedful.feedback.grades import flagged, rated, thumbed
+from heedful.feedback.grades import flagged, flags_in, rated, thumbed
 from heedful.records import Labelled, Prompt
 from heedful.seeds import generator
 
@@ -100,6 +100,13 @@ def test_flags_are_the_share_of_people_who_raised_one() -> None:
     assert {label.text: label.value for label in flagged(said, ["biased", "unsafe"])} == {"x": 0.5, "y": 1.0}
     first = flagged(said, ["unsafe"])[0]
     assert first.annotator_ids == ("ann", "bob")
+
+
+def test_that_an_answer_was_corrected_counts_only_where_it_is_named() -> None:
+    said = [mark("x", "ann", "flag:edited", 1), mark("y", "ann", "flag:unsafe", 1), mark("z", "bob", "flag:unsafe", 0)]
+    assert flags_in(said) == ["unsafe"]
+    assert {label.text: label.value for label in flagged(said)} == {"y": 1.0, "z": 0.0}
+    assert {label.text: label.value for label in flagged(said, ["edited"])} == {"x": 1.0}
 
 
 def test_thumbs_are_the_share_that_points_up() -> None:

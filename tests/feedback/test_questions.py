@@ -67,7 +67,7 @@ GOOD: list[tuple[str, dict[str, Any], list[Lesson]]] = [
         {"text": "mended"},
         [Imitation("mended"), Pair("mended", "first", 1.0), Mark("first", "flag:edited", 1.0)],
     ),
-    ("edit", {"text": "first"}, [Imitation("first")]),
+    ("edit", {"text": "first"}, [Imitation("first"), Mark("first", "flag:edited", 0.0)]),
     ("demonstration", {"text": "written"}, [Imitation("written")]),
     ("demonstration", {"withdrawn": True}, []),
 ]

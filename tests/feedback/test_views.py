@@ -120,7 +120,7 @@ def test_a_ranking_gives_every_pair_in_one_group(store: Store, fill: Fill, says:
     assert {pair.weight for pair in found.values()} == {2.0}
 
 
-def test_an_edit_is_one_demonstration_one_pair_and_one_flag(store: Store, fill: Fill, says: Says) -> None:
+def test_an_edit_is_a_demonstration_and_says_whether_it_mended_anything(store: Store, fill: Fill, says: Says) -> None:
     fill(1, kind="edit", completions=1, overlap=2)
     says("ann", "q0", text="much better")
     says("bob", "q0", text="q0 text 0")  # nothing to mend
@@ -132,7 +132,10 @@ def test_an_edit_is_one_demonstration_one_pair_and_one_flag(store: Store, fill: 
     ]
     [pair] = views.comparisons(store)
     assert (pair.a, pair.b, pair.target, pair.judgement_ids) == ("much better", "q0 text 0", 1.0, ("ann-q0",))
-    assert views.labelled(store) == [Labelled(prompt, "q0 text 0", "flag:edited", 1.0, ("ann",), ("ann-q0",), about)]
+    assert views.labelled(store) == [
+        Labelled(prompt, "q0 text 0", "flag:edited", 1.0, ("ann",), ("ann-q0",), about),
+        Labelled(prompt, "q0 text 0", "flag:edited", 0.0, ("bob",), ("bob-q0",), about),
+    ]
 
 
 def test_ratings_stay_apart_by_rater_and_aspect(store: Store, fill: Fill, says: Says) -> None:

@@ -74,7 +74,7 @@ def test_states_and_gradients_are_those_of_the_models_own_pass(name: str, tokeni
 
 
 def test_a_group_is_evaluated_over_its_prompt_once(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log-probabilities of four completions of one prompt: as with every row computed by itself, in fewer tokens."""
+    """The log-probabilities of four completions of one prompt are those of each row by itself, from fewer tokens."""
     model = new_llama(tokenizer, seed=0, **SHAPE)
     prompt, completions = [4, 5, 6, 7, 8, 9], [[10], [11, 12, 13], [11, 4], [5, 6]]
     part = pad([prompt] * 4, completions, torch.device("cpu"))

@@ -146,6 +146,10 @@ def test_steps_of_text_are_found_token_by_token(tmp_path: Path) -> None:
     found = Steps(lambda rollouts: rollouts, made, (". ", "\n\n")).found(ids)
     assert found == [text.index(". ") + 1, text.index("\n\n") + 1]
     assert Steps(lambda rollouts: rollouts, made, ("\n",)).found(ids) == [text.index("\n")]
+    text = "一二。三\ufffd。四五六"  # three bytes a character, and one that stands for broken ones itself
+    ids = [*made.encode(text, start=False), made.eos_id or 0]
+    found = Steps(lambda rollouts: rollouts, made, ("。",)).found(ids)
+    assert found == [len(text[: end + 1].encode()) - 1 for end, letter in enumerate(text) if letter == "。"]
 
 
 def test_steps_are_paid_by_the_text_alone(model: LanguageModel, rollouts: Rollouts) -> None:

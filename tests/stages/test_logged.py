@@ -85,7 +85,9 @@ def test_rewards_that_are_all_the_same_teach_nothing(make_project: Make, tiny_mo
         logged_rewards(project, run, load(tiny_model), Source())
 
 
-def test_earlier_rounds_are_replayed_as_much_as_is_wanted(make_project: Make, tiny_model: Path) -> None:
+def test_earlier_rounds_are_replayed_as_much_as_is_wanted(
+    make_project: Make, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Two new labels and half of all replayed: one of each earlier round; a resumed run has the same ones."""
     folder = make_project("project")
     asked = prompt(folder)
@@ -107,6 +109,9 @@ def test_earlier_rounds_are_replayed_as_much_as_is_wanted(make_project: Make, ti
     assert learnt("new", Source(campaigns=("three",))) == "gh"
     mixed = learnt("mixed", Source(campaigns=("three",), replay=0.5))
     assert (len(mixed), mixed[-2:], mixed[0] in "abc", mixed[1] in "def") == (4, "gh", True, True)
+    capsys.readouterr()
+    assert learnt("short", Source(campaigns=("one", "two"), replay=0.5)) == "abcdefgh"
+    assert "25 % are theirs, not 50 %" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(Problem, match="there is: one, three, two"):
         learnt("none", Source(campaigns=("four",)))
     with pytest.raises(Problem, match="leave one of the two out"):

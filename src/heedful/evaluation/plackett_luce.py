@@ -39,7 +39,7 @@ def plackett_luce(
     beaten = [(a, b) for order in orders for a, b in pairwise(order)]
     better, worse = np.array(beaten, dtype=np.int64).reshape(-1, 2).T
     graph = csr_matrix((np.ones(len(beaten)), (better, worse)), shape=(items, items))
-    if connected_components(graph, connection="strong")[0] > 1:
+    if not beaten or connected_components(graph, connection="strong")[0] > 1:
         raise Problem(
             "some items never rank below any of the others, so nothing says how much better they are",
             where="orders",

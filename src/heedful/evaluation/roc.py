@@ -22,8 +22,8 @@ def area_under_roc(
 ) -> Interval:
     """P(score of a positive one > score of a negative one), with an interval that stays inside [0, 1].
 
-    The interval is Wilson's with the effective size A (1 - A) / variance (see `proportion_interval`), or the smaller
-    one of the two kinds' counts where the variance is 0.
+    The interval is Wilson's with the effective size A (1 - A) / variance (see `proportion_interval`): that of as many
+    as there are clusters with the rarer kind where the variance is 0, and of 1 where one cluster holds all of a kind.
 
     Args:
         score_N: finite numbers.
@@ -59,7 +59,10 @@ def area_under_roc(
             without.append((wins - float(beaten_N[rows].sum()) + inside) / pairs)
     G = len(without)
     variance = (G - 1) / G * float(((np.array(without) - np.mean(without)) ** 2).sum()) if G > 1 else 0.0
-    size = area * (1 - area) / variance if variance > 1e-15 else float(min(positives, negatives))
+    most = min(len({name for name, up in zip(clusters, positive, strict=True) if up == kind}) for kind in (True, False))
+    size = area * (1 - area) / variance if variance > 1e-15 else float(most)
+    if len(groups) > G:  # one cluster holds all there is of a kind, so nothing tells how much another one would differ
+        size = min(size, 1.0)
     return wilson_interval(area, size, quantile_for(confidence, max(G - 1, 1)))
 
 

@@ -1,7 +1,7 @@
 """What answers say of several completions at once: which is the best, and in which order they stand.
 
 Views like those of `heedful.feedback.views`, with the same arguments. Comparisons that came with the same `group` in
-their metadata (an imported choice among several) are one ballot.
+their metadata and ask about one prompt (an imported choice among several) are one ballot.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def picks(
     no such text, each pair is a choice of two. Votes on the same texts are pooled.
     """
     asked_of, ballots = _ballots(answered(store, purpose, campaigns, kinds, judgement_ids))
-    votes: dict[tuple[str, tuple[str, ...]], list[tuple[dict[str, float], list[str]]]] = {}
+    votes: dict[tuple[Group, tuple[str, ...]], list[tuple[dict[str, float], list[str]]]] = {}
     for (group, _), pairs in ballots.items():
         for texts, shares, ids in _choices(pairs):
             votes.setdefault((group, texts), []).append((shares, ids))
-    return [_picked(asked_of[group], group, texts, said) for (group, texts), said in votes.items()]
+    return [_picked(asked_of[group], group[1], texts, said) for (group, texts), said in votes.items()]
 
 
 def rankings(
@@ -57,23 +57,26 @@ def rankings(
             ranks=ranks,
             annotator_ids=(annotator,),
             judgement_ids=tuple(ids),
-            metadata={**asked_of[group].described, "group": group},
+            metadata={**asked_of[group].described, "group": group[1]},
         )
         for (group, annotator), pairs in ballots.items()
         for texts, ranks, ids in _orders(pairs)
     ]
 
 
-Ballots = dict[tuple[str, str], list[tuple[Pair, Judgement]]]
+Group = tuple[str, str]
+"""(prompt, name): a column called `group` may be anybody's, and mean more than one prompt."""
+
+Ballots = dict[tuple[Group, str], list[tuple[Pair, Judgement]]]
 """Pairs by (group, annotator)."""
 
 
-def _ballots(questions: Iterable[Asked]) -> tuple[dict[str, Asked], Ballots]:
+def _ballots(questions: Iterable[Asked]) -> tuple[dict[Group, Asked], Ballots]:
     """(The first question of each group, what each annotator said of it in pairs)."""
-    asked_of: dict[str, Asked] = {}
+    asked_of: dict[Group, Asked] = {}
     ballots: Ballots = {}
     for asked in questions:
-        group = str(asked.question.metadata.get("group", asked.question.id))
+        group = (asked.prompt.id, str(asked.question.metadata.get("group", asked.question.id)))
         asked_of.setdefault(group, asked)
         for judgement, lesson in asked.lessons():
             if isinstance(lesson, Pair) and lesson.a != lesson.b:

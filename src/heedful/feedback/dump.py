@@ -24,6 +24,7 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from heedful.errors import Problem
+from heedful.feedback.database import translated
 from heedful.feedback.store import Store
 
 PLACES = "/usr/lib/postgresql/*/bin"
@@ -165,21 +166,20 @@ def counted(connection: Connection) -> Rows:
 
 
 def restored(programs: Programs, source: Path, url: URL) -> Rows | None:
-    """The rows of a copy in a scratch database, which is dropped again; None where the server makes none.
+    """The rows of a copy in a scratch database, which is dropped again; None where the server lets nobody make one.
 
-    Raises:
-        Problem: the copy cannot be restored.
+    That may be for its rights (an extension that an administrator put there) or its space: the copy is none the worse.
     """
     scratch = f"heedful_check_{uuid.uuid4().hex[:12]}"
     server = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    with server.connect() as connection:
-        try:
+    try:
+        with server.connect() as connection:
             like = "ENCODING '{}' LC_COLLATE 'C' LC_CTYPE 'C'".format(
                 connection.execute(text("SELECT current_setting('server_encoding')")).scalar_one()
             )
             connection.execute(text(f"CREATE DATABASE {scratch} TEMPLATE template0 {like}"))
-        except DBAPIError:
-            return None
+    except DBAPIError:
+        return None
     try:
         there = create_engine(url.set(database=scratch), poolclass=NullPool)
         where, environment = _reach(there.url)
@@ -187,8 +187,10 @@ def restored(programs: Programs, source: Path, url: URL) -> Rows | None:
         programs.run("pg_restore", [*arguments, str(source)], environment)
         with there.connect() as connection:
             return counted(connection)
+    except (Problem, DBAPIError):
+        return None
     finally:
-        with server.connect() as connection:
+        with translated(str(source)), server.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {scratch} WITH (FORCE)"))
 
 

@@ -19,6 +19,24 @@ from heedful.records import Labelled
 RATING, FLAG, THUMB = "rating:", "flag:", "thumb"
 """What the names of such labels begin with, see `heedful.feedback.kinds`."""
 
+EDITED = "edited"
+"""The flag of an answer that somebody has corrected."""
+
+
+def aspects_in(labels: Iterable[Labelled]) -> list[str]:
+    """The aspects that somebody rated."""
+    return sorted({label.name.removeprefix(RATING) for label in labels if label.name.startswith(RATING)})
+
+
+def flags_in(labels: Iterable[Labelled]) -> list[str]:
+    """The flags that somebody was offered.
+
+    That an answer was corrected is no such flag, though it counts where it is named: a slip of the pen is corrected,
+    too.
+    """
+    found = {label.name.removeprefix(FLAG) for label in labels if label.name.startswith(FLAG)}
+    return sorted(found - {EDITED})
+
 
 def rated(labels: Iterable[Labelled], weights: Mapping[str, float] | None = None) -> list[Labelled]:
     """Completions with the weighted mean of their aspects, in standard deviations of what people give.
@@ -64,7 +82,7 @@ def flagged(labels: Iterable[Labelled], names: Sequence[str] = ()) -> list[Label
     Args:
         labels: as `heedful.feedback.views.labelled` gives them; others than flags are left out. Who was offered a flag
             and did not raise it has said so; who was offered none of them has said nothing.
-        names: which flags count; all when left out.
+        names: which flags count; when left out, those of `flags_in`.
 
     Raises:
         Problem: a flag that nobody was offered.
@@ -77,7 +95,7 @@ def flagged(labels: Iterable[Labelled], names: Sequence[str] = ()) -> list[Label
             where='setting "flags"',
             mend=f"there is: {', '.join(sorted(known)) or 'none yet'}",
         )
-    wanted = {FLAG + name for name in names or known}
+    wanted = {FLAG + name for name in names or flags_in(marks)}
     raised: dict[tuple[str, str], dict[str, float]] = {}
     for mark in marks:
         if mark.name in wanted:

@@ -68,7 +68,7 @@ def split(
         )
     if not items or held_out == 0:
         return list(items), []
-    keys = [_group(item, by) for item in items]
+    keys = [group_of(item, by) for item in items]
     places = {key: seed_of(seed, "split", key) / _SEEDS for key in keys}
     if len(places) < 2:
         raise Problem(
@@ -84,6 +84,15 @@ def split(
         [item for item, key in zip(items, keys, strict=True) if key not in aside],
         [item for item, key in zip(items, keys, strict=True) if key in aside],
     )
+
+
+def group_of(item: Prompted, by: str) -> str:
+    """What an item hangs together with when it is split by a column, as a key: the clusters of intervals, too."""
+    if by != "prompt" and by in item.metadata:
+        return _key("value", item.metadata[by])
+    if item.prompt.text or item.prompt.messages:
+        return _key("prompt", _content(item.prompt))
+    return _key("texts", sorted(getattr(item, name) for name in ("a", "b", "text") if hasattr(item, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +119,6 @@ def deduplicate(items: Sequence[Item], *, across_annotators: bool = False) -> tu
         }
         kept.setdefault(_key(type(item).__name__, _content(item.prompt), said), item)
     return list(kept.values()), Deduplication(len(kept), len(items) - len(kept))
-
-
-def _group(item: Prompted, by: str) -> str:
-    """What must stay together, as a key."""
-    if by != "prompt" and by in item.metadata:
-        return _key("value", item.metadata[by])
-    if item.prompt.text or item.prompt.messages:
-        return _key("prompt", _content(item.prompt))
-    return _key("texts", sorted(getattr(item, name) for name in ("a", "b", "text") if hasattr(item, name)))
 
 
 def _content(prompt: Prompt) -> list[Any]:

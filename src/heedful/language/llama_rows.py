@@ -116,7 +116,7 @@ def hidden_states(body: Any, ids_BS: Tensor, length_B: Tensor | None = None) -> 
             x_BSD = x_BSD if found is None else found
     weight_D: Tensor = body.norm.weight
     states_BSD = _normed(x_BSD, body.norm) * weight_D
-    return states_BSD if shared is None else shared.spread(states_BSD[0]).unflatten(0, ids_BS.shape)
+    return states_BSD if shared is None else shared.spread(states_BSD[0]).view(*ids_BS.shape, -1)
 
 
 def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor, shared: SharedPrefix | None) -> Tensor:
@@ -127,7 +127,7 @@ def _attended(x_BSD: Tensor, layer: Any, turn_STX: Tensor, shared: SharedPrefix 
     normed_BSD, (weight_ND,) = _normed_for(x_BSD, norm, weight_ND)
     all_BSN = F.linear(normed_BSD, weight_ND, bias_N)
     if shared is not None:
-        all_BSN = shared.spread(all_BSN[0]).unflatten(0, (-1, len(turn_STX)))
+        all_BSN = shared.spread(all_BSN[0]).view(-1, len(turn_STX), all_BSN.shape[-1])
     all_BSNW = all_BSN.view(*all_BSN.shape[:2], -1, width)
     heads, key_heads = (len(weight) // width for weight, _ in turning)
     parts = _Turned.apply(all_BSNW, turn_STX, heads)  # type: ignore[no-untyped-call]  # PyTorch

@@ -19,8 +19,8 @@ PART_COST = 5e6
 """What one more forward pass costs besides its products, in multiplications per layer: on a Llama of 260,000
 parameters, one thread, as much as 100 tokens."""
 
-PART_TOKENS = 100
-"""What passing over all weights and gradients once more costs, in tokens; the same on models of any size."""
+PART_TOKENS = 300
+"""What one more pass over all weights and gradients costs, in tokens, and beginnings that are then computed in both."""
 
 PART_NUMBERS = 2**26
 """Most numbers that a forward pass may give (tokens times vocabulary), so that no more need to be in memory at once."""

@@ -57,7 +57,7 @@ def shared_prefix(ids_BS: Tensor, length_B: Tensor) -> SharedPrefix | None:
     for column in range(width):
         # A row that has ended agrees with none.
         key_B = torch.where(real_BS[:, column], group_B * ids + ids_BS[:, column], -1 - row_B)
-        names, group_B = key_B.unique(return_inverse=True)
+        names, group_B = torch.unique(key_B, return_inverse=True)
         if len(names) == rows:
             break
         first_B = torch.full_like(row_B, rows)[: len(names)].scatter_reduce(0, group_B, row_B, "amin")

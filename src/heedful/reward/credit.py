@@ -64,9 +64,9 @@ def credited(scorer: Reward, credit: Credit, model: LanguageModel) -> Reward:
         case "attention":
             if not isinstance(scorer, LearnedReward):
                 raise Problem(
-                    "a function has no attention to credit",
+                    "there is no attention to credit: the score is a function's, or several scorers' together",
                     where='setting "kind" of the credit',
-                    mend="train a reward model, or credit by policy_attention or uniform",
+                    mend="improve against one reward model, or credit by policy_attention or uniform",
                 )
             return Spread(AttentiveReward(scorer), credit)
         case "policy_attention":
@@ -115,6 +115,13 @@ class Spread:
         return step_shares(found_BT, scored.mask_BT) if name == ENDS else found_BT
 
 
+UNFINISHED = "\ufffd"
+"""What stands for bytes that are no whole character."""
+
+MOST = 8
+"""Tokens after which such bytes are taken for what they are."""
+
+
 class Steps:
     """Any scorer, with where the steps of each completion end (`step_ends_BT` in the extras), unless it says so itself.
 
@@ -136,7 +143,7 @@ class Steps:
         self.scorer, self.model = scorer, model
         self.ends = re.compile("|".join(re.escape(end) for end in sorted(ends, key=len, reverse=True)))
         self.anchor = model.encode("a", start=False)[-1:]
-        self.known: dict[int, str] = {}
+        self.known: dict[tuple[int, ...], str] = {}
 
     def __call__(self, rollouts: Rollouts) -> Rollouts:
         """See `heedful.rollouts.Reward`."""
@@ -154,7 +161,7 @@ class Steps:
 
     def found(self, ids: Sequence[int]) -> list[int]:
         """Places of the tokens that complete the end of a step, the last token left out."""
-        pieces = [self._piece(id_) for id_ in ids]
+        pieces = self._pieces(ids)
         text, begin, ends = "".join(pieces), 0, list[int]()
         for match in self.ends.finditer(text):
             if self.ends.sub("", text[begin : match.start()]).strip():
@@ -165,11 +172,23 @@ class Steps:
         reached = list(accumulate(map(len, pieces)))
         return [bisect_left(reached, end) for end in ends]
 
-    def _piece(self, id_: int) -> str:
-        """What a token adds to a text: behind another one, because some tokenizers drop a space that comes first."""
-        if id_ not in self.known:
-            self.known[id_] = self.model.decode([*self.anchor, id_])[len(self.model.decode(self.anchor)) :]
-        return self.known[id_]
+    def _pieces(self, ids: Sequence[int]) -> list[str]:
+        """What each token adds to the text; of those that make up a character together, the last one adds it."""
+        pieces, waiting = list[str](), list[int]()
+        for id_ in ids:
+            waiting.append(id_)
+            piece = self._piece(tuple(waiting))
+            whole = not piece.endswith(UNFINISHED) or len(waiting) == MOST
+            pieces.append(piece if whole else "")
+            if whole:
+                waiting.clear()
+        return pieces
+
+    def _piece(self, ids: tuple[int, ...]) -> str:
+        """What tokens add to a text: behind another one, because some tokenizers drop a space that comes first."""
+        if ids not in self.known:
+            self.known[ids] = self.model.decode([*self.anchor, *ids])[len(self.model.decode(self.anchor)) :]
+        return self.known[ids]
 
 
 class AttentiveReward:

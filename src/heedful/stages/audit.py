@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from heedful.evaluation.accuracy import pair_accuracy
 from heedful.feedback.quality.audit import CrossFit, Suspicion, cross_fit, suspicious_labels
 from heedful.feedback.quality.shares import share
 from heedful.feedback.quality.weighing import votes_on
+from heedful.feedback.splits import group_of
 from heedful.feedback.views import comparisons
 from heedful.files import write_text
 from heedful.language.preferring import Pair, encode_pairs
@@ -28,6 +30,9 @@ from heedful.stages.console import progress, say, show, with_interval
 from heedful.stages.project import Project
 from heedful.stages.trust import FILE, pair_id
 from heedful.stages.versions import automatic_rate, load_policy, start_computing
+
+VOTERS = "voters"
+"""The folder of a run in which whole voters learn."""
 
 BEGINNING = 120
 """Characters of a text that a row of the file shows."""
@@ -133,6 +138,7 @@ def run(config: Config) -> Path:
         "annotators": _annotators(votes_on(project.store, kept.comparisons), difference_N),
     }
     current.finish(result)
+    shutil.rmtree(current.folder / VOTERS, ignore_errors=True)  # what the voters were while they learnt
     _tell(result, path)
     return path
 
@@ -152,7 +158,7 @@ def _voter(config: Config, policy: LanguageModel, pairs: Sequence[Pair], current
         return linear_voter(policy, pairs)
     rate = config.learning_rate or automatic_rate(policy.parameters(), RATE)
     pace = Pace(config.epochs, config.pairs_per_step, rate, config.micro_batch, config.checkpoint_every, config.seed)
-    return whole_voter(policy, pairs, current.folder / "voters", pace)
+    return whole_voter(policy, pairs, current.folder / VOTERS, pace)
 
 
 def _votes(current: Run, voter: Voter, plan: CrossFit, target_N: Floats) -> Floats:
@@ -219,8 +225,7 @@ def _accuracy(
     """How often the voters together prefer what people prefer, where none has learnt; None where all are ties."""
     if not examined_N.any():
         return None
-    by = config.holdout_by
-    groups = [item.prompt.id if by == "prompt" else str(item.metadata.get(by)) for item in items]
+    groups = [group_of(item, config.holdout_by) for item in items]
     kept = [group for group, examined in zip(groups, examined_N, strict=True) if examined]
     return asdict(pair_accuracy(difference_N[examined_N], target_N[examined_N], kept).accuracy)
 

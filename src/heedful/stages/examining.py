@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from heedful.evaluation.accuracy import PairAccuracy, pair_accuracy
 from heedful.evaluation.calibration import Calibration, calibration
+from heedful.feedback.splits import group_of
 from heedful.language.heads import ScalarModel
 from heedful.language.preferring import Encoded
 from heedful.records import Comparison
@@ -19,7 +20,7 @@ def examine(project: Project, model: ScalarModel, data: Encoded, holdout_by: str
     a, b = held_out_scores(model, data.pairs)
     target = [pair.target for pair in data.pairs]
     items = data.comparisons
-    clusters = [item.prompt.id if holdout_by == "prompt" else str(item.metadata[holdout_by]) for item in items]
+    clusters = [group_of(item, holdout_by) for item in items]
     longer = [len(item.a) - len(item.b) for item in items]
     votes = _votes(project, items)
     accuracy = pair_accuracy(a - b, target, clusters, length_difference_N=longer, votes=votes)

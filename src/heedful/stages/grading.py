@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from heedful.errors import Problem
 from heedful.evaluation.accuracy import pair_accuracy
 from heedful.evaluation.roc import area_under_roc
-from heedful.feedback.grades import FLAG, RATING, THUMB, flagged, rated, thumbed
+from heedful.feedback.grades import EDITED, FLAG, RATING, THUMB, aspects_in, flagged, flags_in, rated, thumbed
+from heedful.feedback.splits import group_of
 from heedful.feedback.store import Store
 from heedful.feedback.views import labelled
 from heedful.language.heads import ScalarModel
@@ -69,20 +72,34 @@ def graded(
             kind only.
     """
 
+    everything = [*labels, *aside]
+    weights = aspects or dict.fromkeys(aspects_in(everything), 1.0)
+    names = flags or tuple(flags_in(everything))
+
     def pooled(part: Sequence[Labelled]) -> list[Labelled]:
         match learn:
             case "ratings":
-                return rated(part, aspects)
+                return rated(part, weights)
             case "flags":
-                return flagged(part, flags)
+                return flagged(part, names)
             case "thumbs":
                 return thumbed(part)
 
-    pooled([*labels, *aside])  # names that nobody used are told of before the parts are looked at
+    pooled(everything)  # names that nobody used are told of before the parts are looked at
+    for part, where in ((labels, "that are learnt from"), (aside, "that are held out")):
+        there = {"ratings": aspects_in(part), "flags": [*flags_in(part), EDITED], "thumbs": []}[learn]
+        wanted = {"ratings": [name for name in weights if weights[name]], "flags": names, "thumbs": []}[learn]
+        if missing := sorted(set(wanted) - set(there)):
+            raise Problem(
+                f"on the prompts {where} nobody was asked about {missing[0]!r}",
+                mend=f"name the others with --{'aspects' if learn == 'ratings' else 'flags'}, or change --held-out",
+            )
     training, examined = pooled(labels), pooled(aside)
     found = Graded(learn, encode_grades(model, training, skip_overlong=skip_overlong), examined)
     if not found.to_learn or not examined:
         raise Problem("no completions are left to learn from or to examine with", mend="collect more judgements")
+    if len({item.value for item in examined}) < 2:
+        raise Problem("all held-out completions have the same grade", mend="collect more, or hold out more")
     say(f"Learning from {len(found.to_learn):,} completions; {len(examined):,} on other prompts are held out.")
     if learn != "ratings":
         shares = [grade.value for grade in found.to_learn]
@@ -99,48 +116,64 @@ def graded(
 def examine_grades(model: ScalarModel, found: Graded, holdout_by: str, seed: int) -> tuple[dict[str, Any], float, str]:
     """(result, headline number, words) on held-out completions.
 
-    Completions are put into pairs of different grades, of one prompt where there are such, each in one pair only; the
-    accuracy is the share in which the higher score has the higher grade. Flags and thumbs have the area under the ROC
-    curve too.
-
-    Raises:
-        Problem: all held-out completions have the same grade.
+    Completions are put into pairs of different grades (`matched`), each in one pair only; the accuracy is the share in
+    which the higher score has the higher grade. Flags and thumbs have the area under the ROC curve too, where most
+    people flagged, or liked, one of the held-out completions and most did not another one.
     """
     items = found.to_examine
     scores_N = score_completions(model, [item.prompt for item in items], [item.text for item in items]).double().cpu()
-    pairs = matched(items, seed)
-    if not pairs:
-        raise Problem("all held-out completions have the same grade", mend="collect more, or hold out more")
-    clusters = [item.prompt.id if holdout_by == "prompt" else str(item.metadata[holdout_by]) for item in items]
+    clusters = [group_of(item, holdout_by) for item in items]
+    pairs = matched(items, clusters, seed)
     accuracy = pair_accuracy(
         [float(scores_N[i] - scores_N[j]) for i, j in pairs],
         [float(items[i].value > items[j].value) for i, j in pairs],
-        [clusters[i] for i, _ in pairs],
+        _joined(clusters, pairs),
         length_difference_N=[len(items[i].text) - len(items[j].text) for i, j in pairs],
     )
     result: dict[str, Any] = {"completions": len(found.to_learn), "accuracy": asdict(accuracy)}
-    if found.learn == "ratings":
-        return result, accuracy.accuracy.value, f"which of two is {SAID[found.learn]}: {in_words(accuracy)}"
-    sides = [(score, item.value > 0.5, at) for score, item, at in zip(scores_N.tolist(), items, clusters, strict=True)]
+    told = f"which of two is {SAID[found.learn]}: {in_words(accuracy)}"
+    rows = zip(scores_N.tolist(), items, clusters, strict=True)
+    sides = [(score, item.value > 0.5, at) for score, item, at in rows if item.value != 0.5]
+    if found.learn == "ratings" or len({side for _, side, _ in sides}) < 2:
+        return result, accuracy.accuracy.value, told
     area = area_under_roc(*zip(*sides, strict=True))
     words = with_interval(area.value, area.low, area.high)
-    told = f"area under the ROC curve {words}; which of two is {SAID[found.learn]}: {in_words(accuracy)}"
-    return result | {"area_under_roc": asdict(area)}, area.value, told
+    return result | {"area_under_roc": asdict(area)}, area.value, f"area under the ROC curve {words}; {told}"
 
 
-def matched(items: Sequence[Labelled], seed: int) -> list[tuple[int, int]]:
-    """Pairs of items with different values, each item in one at most: of one prompt first, then of any two."""
+def matched(items: Sequence[Labelled], clusters: Sequence[str], seed: int) -> list[tuple[int, int]]:
+    """Pairs of items with different values, each item in one at most: of one prompt, of one cluster, of any two.
+
+    Args:
+        items: at least two values.
+        clusters: what hangs together. Where that is more than prompts, pairs across them are made only if there are no
+            others: a few of them would tie all clusters together.
+        seed: decides who meets whom.
+    """
     order = [int(n) for n in generator(seed, "matched").permutation(len(items))]
+    prompts = [item.prompt.id for item in items]
+    coarse = len(set(clusters)) < len(set(prompts))
     pairs: list[tuple[int, int]] = []
-    for within in (True, False):
+    for within in (prompts, clusters, [""] * len(items)):
+        if within[0] == "" and coarse and pairs:
+            break
         taken = {n for pair in pairs for n in pair}
         waiting: dict[str, list[int]] = {}
         for n in order:
             if n in taken:
                 continue
-            others = waiting.setdefault(items[n].prompt.id if within else "", [])
+            others = waiting.setdefault(within[n], [])
             if others and items[others[0]].value != items[n].value:
                 pairs.append((others.pop(0), n))
             else:
                 others.append(n)
     return pairs
+
+
+def _joined(clusters: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Of each pair, what hangs together with it: the clusters of both, and all that other pairs tie to these."""
+    number = {name: n for n, name in enumerate(dict.fromkeys(clusters))}
+    ends_2P = np.array([[number[clusters[n]] for n in pair] for pair in pairs]).T
+    tied = csr_matrix((np.ones(len(pairs)), ends_2P), shape=(len(number), len(number)))
+    part_C = connected_components(tied, directed=False)[1]
+    return [int(part_C[n]) for n in ends_2P[0]]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from heedful.evaluation.learning_curve import halved, in_words, label_curve
+from heedful.feedback.splits import group_of
 from heedful.language.preferring import Encoded
 from heedful.language.pretrained import LanguageModel
 from heedful.reward.features import fit_head, pair_features
@@ -46,7 +47,7 @@ def learnt_from_fewer(policy: LanguageModel, to_learn: Encoded, to_examine: Enco
         to_examine: the held-out ones.
         wanted: settings.
     """
-    known, by = len(to_learn.pairs), wanted.holdout_by
+    known = len(to_learn.pairs)
     sizes = halved(known)
     if not sizes:
         return {}
@@ -58,7 +59,7 @@ def learnt_from_fewer(policy: LanguageModel, to_learn: Encoded, to_examine: Enco
         parts = [order_N[:size] for order_N in (orders if size < known else orders[:1])]
         heads = [fit_head(x_ND[part], columns_2N[0, part], columns_2N[1, part]) for part in parts]
         deltas.append([x_ND[known:] @ weights_D for weights_D in heads])
-    groups = [item.prompt.id if by == "prompt" else str(item.metadata[by]) for item in to_examine.comparisons]
+    groups = [group_of(item, wanted.holdout_by) for item in to_examine.comparisons]
     found = asdict(label_curve(deltas, sizes, [pair.target for pair in to_examine.pairs], groups))
     say(f"With fewer comparisons, a linear head on the start model's features: {in_words(found)}.")
     return found

@@ -17,6 +17,7 @@ from heedful.learning.replay import with_replay
 from heedful.records import Demonstration, Labelled, Prompt
 from heedful.runs import Run
 from heedful.seeds import seed_of
+from heedful.stages.console import say
 from heedful.stages.measuring import learned_scores
 from heedful.stages.project import Project
 from heedful.stages.valuing import Scored
@@ -148,7 +149,7 @@ def _labels(project: Project, run: Run, source: Source) -> tuple[list[Earned], s
 
 
 def _chosen(marks: list[Labelled], source: Source) -> list[Labelled]:
-    """Those of the campaigns that are named, and a share of each other one's.
+    """Those of the campaigns that are named, and a share of each other one's; never one twice.
 
     Raises:
         Problem: the campaigns that are named have none.
@@ -163,7 +164,13 @@ def _chosen(marks: list[Labelled], source: Source) -> list[Labelled]:
     for mark in marks:
         if mark.metadata["campaign"] not in source.campaigns:
             earlier.setdefault(mark.metadata["campaign"], []).append(mark)
-    return with_replay(new, list(earlier.values()), source.replay, seed_of(source.seed, "replay"))
+    found = with_replay(new, list(earlier.values()), source.replay, seed_of(source.seed, "replay"))
+    once = list({id(mark): mark for mark in found}.values())
+    if len(once) < len(found):
+        share = (len(once) - len(new)) / len(once)
+        wanted = f"not {100 * source.replay:.0f} %"
+        say(f"The other campaigns have too few labels: {100 * share:.0f} % are theirs, {wanted}.")
+    return once
 
 
 def _only(marks: list[Labelled], project: Project) -> str:

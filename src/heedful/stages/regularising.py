@@ -54,6 +54,12 @@ def regularised(
 
 
 def _terms(settings: Regularisers) -> tuple[Term, ...]:
+    if settings.kl_target and not settings.kl_in_loss:
+        raise Problem(
+            "there is a KL target for the loss and no price to adapt",
+            where='setting "kl_in_loss" of the regularisers',
+            mend="set it above 0, such as 0.1, or leave kl_target out",
+        )
     if settings.kl_target:
         leash = Leash(settings.kl_in_loss, settings.kl_target, settings.kl_horizon)
         return (LeashInLoss(leash.controller(), settings.kl_estimator),)

@@ -67,7 +67,7 @@ class Taught:
 
 
 def words_of(learn: Learn, critic: Critic, ghost: Ghost) -> dict[str, Any]:
-    """What the files say that a run needs; it is kept with the run, whatever becomes of the files.
+    """What the files say that a run needs; it is kept with the run, which goes on with it even if they have changed.
 
     Raises:
         Problem: a file is missing, empty, or lacks a place.

@@ -1,9 +1,9 @@
 """heedful's own rows, which lose nothing: a question, its completions, and who answered what.
 
 A comparison is `{prompt, a, b, votes: [{annotator, choice, strength?, reason?}]}`; any other kind of question is
-`{kind, prompt, completions: [...], votes: [{annotator, answer}]}`. Further columns are the question's metadata, further
-fields of a vote the answer's. What the plain columns cannot say (ids that do not follow from content, campaign, sampling
-settings, times) stands in one optional column `heedful`, of the row and of each vote.
+`{kind, prompt, completions: [...], votes: [{annotator, answer}]}`. Further columns are the question's metadata,
+further fields of a vote the answer's. What the plain columns cannot say (ids that do not follow from content, campaign,
+sampling settings, times) stands in one optional column `heedful`, of the row and of each vote.
 
 Texts that wait to be asked about need no more than `{prompt, completions: [...]}`; further columns are the prompt's.
 """
@@ -262,7 +262,9 @@ def _differing(values: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str,
 def _waiting(row: Row) -> Iterator[Entry]:
     kind = row.columns.get("kind")
     if isinstance(kind, str) and kind in KINDS:
-        raise row.problem(f"a {kind} without votes", "votes", "write [] where nobody has answered, or leave out the kind")
+        raise row.problem(
+            f"a {kind} without votes", "votes", "write [] where nobody has answered, or leave out the kind"
+        )
     prompt = fields.prompt(row)
     about = fields.rest(row, "prompt", "completions")
     written = _completions(row, prompt, [], compared=False)

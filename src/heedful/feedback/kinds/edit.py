@@ -12,7 +12,7 @@ from heedful.records import Metadata, Question
 
 def _teach(answer: Metadata, _question: Question, texts: Sequence[str]) -> list[Lesson]:
     if answer["text"] == texts[0]:  # nothing to mend: the draft is as good as a demonstration
-        return [Imitation(answer["text"])]
+        return [Imitation(answer["text"]), Mark(texts[0], "flag:edited", 0.0)]
     return [Imitation(answer["text"]), Pair(answer["text"], texts[0], 1.0), Mark(texts[0], "flag:edited", 1.0)]
 
 
