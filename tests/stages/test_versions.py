@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from tests.stages.test_stories import function, settings
 from transformers import AutoModelForCausalLM
 
 from heedful.compute import devices
+from heedful.errors import Problem
 from heedful.language.pretrained import LanguageModel, load, load_tokenizer, new_like, new_llama
 from heedful.language.sampling import Sampling
 from heedful.language.tuning import Tuning, tune
@@ -218,3 +220,34 @@ def test_every_trainer_has_the_switch(
         assert before.keys() == after.keys()
         moved = {name for name in before if not torch.equal(before[name], after[name])}
         assert moved == {name for name in before if trains(mode, name, scalar=stage == "reward")}, mode
+
+
+def test_a_project_in_bfloat16_learns_and_a_run_keeps_the_precision_it_began_in(
+    make_project: Callable[[str], Path], break_off: Callable[[int], None]
+) -> None:
+    """Rounded products are enough to raise a reward, and what is interrupted goes on to the same weights."""
+    outcomes = []
+    for name in ("whole", "broken"):
+        folder = make_project(name)
+        path = folder / "heedful.toml"
+        exact = path.read_text(encoding="utf-8")
+        rough = exact.replace("[project]", '[project]\nprecision = "bfloat16"')
+        assert rough != exact
+        path.write_text(rough, encoding="utf-8")
+        how: dict[str, Any] = {"reward_function": function(folder), "steps": 24, "learning_rate": 1e-2}
+        config = settings(improve.Config, folder, **how, prompts_per_step=16, checkpoint_every=4)
+        if name == "broken":
+            break_off(10)
+            with pytest.raises(KeyboardInterrupt):
+                improve.run(config)
+            path.write_text(exact, encoding="utf-8")
+            with pytest.raises(Problem, match="began in bfloat16, and models compute in float32 now"):
+                improve.run(config)
+            path.write_text(rough, encoding="utf-8")
+        made = improve.run(config)
+        run = folder / "runs" / made.run
+        assert json.loads((run / "run.json").read_text(encoding="utf-8"))["precision"] == "bfloat16"
+        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert rows[-1]["score"] > rows[0]["score"] + 0.5
+        outcomes.append(load(folder / made.path).state_dict())
+    assert all(torch.equal(outcomes[0][name], outcomes[1][name]) for name in outcomes[0])

@@ -58,7 +58,8 @@ def separable(model: LanguageModel) -> bool:
     if "logits" in model.__dict__:
         return False
     if "_separable" not in model.__dict__:
-        model.__dict__["_separable"] = _tried(model)
+        exact = LanguageModel(model.module, model.tokenizer, model.source)  # in float32, whatever it computes in
+        model.__dict__["_separable"] = _tried(exact)
     return bool(model.__dict__["_separable"])
 
 
@@ -84,9 +85,10 @@ def _packed_logits(model: LanguageModel, part: Padded) -> Tensor:
     first_B1 = part.attend_mask_BS.int().argmax(1, keepdim=True)
     moved_BS = ids_BS.gather(1, (columns_S + first_B1) % width)
     room = min(width, model.context_tokens)  # beyond it all is padding, without position
-    states_XD = states_of(model.body, moved_BS[:, :room], part.attend_mask_BS.sum(1)).flatten(0, 1)
     before_BT = columns_S[width - steps :] - 1 - first_B1 + room * torch.arange(rows, device=ids_BS.device)[:, None]
-    logits_NV: Tensor = model.module.get_output_embeddings()(states_XD[before_BT[mask_BT]])
+    with model.computing():
+        states_XD = states_of(model.body, moved_BS[:, :room], part.attend_mask_BS.sum(1)).flatten(0, 1)
+        logits_NV: Tensor = model.module.get_output_embeddings()(states_XD[before_BT[mask_BT]])
     return logits_NV
 
 

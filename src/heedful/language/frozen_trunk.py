@@ -31,7 +31,8 @@ def reference_of(model: LanguageModel) -> LanguageModel:
     shared = {id(parameter): parameter for parameter in model.module.parameters() if not parameter.requires_grad}
     for _, layer in adapters(model.module):
         shared |= {id(parameter): parameter for parameter in layer.parameters()}  # left out below
-    twin = LanguageModel(without_adapters(copy.deepcopy(model.module, dict(shared))), model.tokenizer, model.source)
+    module = without_adapters(copy.deepcopy(model.module, dict(shared)))
+    twin = LanguageModel(module, model.tokenizer, model.source, model.precision)
     twin.module.requires_grad_(requires_grad=False)
     return twin
 

@@ -17,6 +17,7 @@ from heedful.files import write_atomically, write_json
 from heedful.language import encoder_decoder
 from heedful.language.llama_rows import states_of
 from heedful.language.lora import plain
+from heedful.language.precision import Precision
 from heedful.language.pretrained import LanguageModel, load, save
 from heedful.language.trained_weights import complete_state, trained_state
 
@@ -151,17 +152,17 @@ def _everywhere(
                 "an encoder-decoder can only score a completion apart from its prompt",
                 mend="use a reward model or critic on a causal language model here",
             )
-        with torch.set_grad_enabled(gradients):
+        with torch.set_grad_enabled(gradients), language_model.computing():
             decoded_BSD = encoder_decoder.hidden_states(trunk, ids_BS, attend_mask_BS, steps)
-        decoded_BS: Tensor = model.head(decoded_BSD)[..., 0]
+        decoded_BS: Tensor = model.head(decoded_BSD.float())[..., 0]
         return decoded_BS
     columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
     first_B1 = attend_mask_BS.int().argmax(1, keepdim=True)
     moved_BS = ids_BS.gather(1, (columns_S + first_B1) % len(columns_S))
     room = min(len(columns_S), language_model.context_tokens)  # beyond it all is padding, without position
-    with torch.set_grad_enabled(gradients):
+    with torch.set_grad_enabled(gradients), language_model.computing():
         hidden_BSD = states_of(trunk, moved_BS[:, :room], attend_mask_BS.sum(1))
-    values_BS: Tensor = F.pad(model.head(hidden_BSD)[..., 0], (0, len(columns_S) - room))
+    values_BS: Tensor = F.pad(model.head(hidden_BSD.float())[..., 0], (0, len(columns_S) - room))
     return values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
 
 
@@ -180,7 +181,7 @@ def save_scalar(model: ScalarModel, folder: Path, card: Mapping[str, Any]) -> No
     write_atomically(folder, fill)
 
 
-def load_scalar(folder: Path, *, device: torch.device | str = "cpu") -> ScalarModel:
+def load_scalar(folder: Path, *, device: torch.device | str = "cpu", precision: Precision = "float32") -> ScalarModel:
     """Read what `save_scalar` wrote.
 
     Raises:
@@ -189,7 +190,7 @@ def load_scalar(folder: Path, *, device: torch.device | str = "cpu") -> ScalarMo
     if not (folder / HEAD).is_file():
         raise Problem("there is no reward model here", where=str(folder), mend="train one with `heedful reward`")
     json.loads((folder / "head.json").read_text(encoding="utf-8"))
-    model = ScalarModel(load(folder, device=device))
+    model = ScalarModel(load(folder, device=device, precision=precision))
     state = load_file(folder / HEAD, device=str(device))
     with torch.no_grad():
         model.head.weight.copy_(state["weight"])

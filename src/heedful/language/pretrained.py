@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from heedful.errors import Problem
 from heedful.files import write_atomically, write_json
 from heedful.language import encoder_decoder
 from heedful.language.lora import adapters, plain
+from heedful.language.precision import Precision, computing
 from heedful.language.trained_weights import complete_state, trained_state
 
 transformers.utils.logging.disable_progress_bar()
@@ -53,12 +55,13 @@ class LanguageModel:
         layers, size: how many layers and parameters it has.
         tokenizer: its tokenizer.
         context_tokens: the longest prompt and completion together.
+        precision: what passes are computed in; the weights themselves are always float32.
         stop_ids: token ids that end a completion.
         eos_id: the token written at the end of a training completion.
     """
 
-    def __init__(self, module: Any, tokenizer: Any, source: str = "") -> None:
-        self.module, self.tokenizer, self.source = module.eval(), tokenizer, source
+    def __init__(self, module: Any, tokenizer: Any, source: str = "", precision: Precision = "float32") -> None:
+        self.module, self.tokenizer, self.source, self.precision = module.eval(), tokenizer, source, precision
         config = module.config
         self.encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
         self.layers = int(config.num_hidden_layers)
@@ -76,6 +79,10 @@ class LanguageModel:
         """Where the weights are."""
         device: torch.device = self.module.device
         return device
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """Within it, passes are of the model's precision."""
+        return computing(self.precision, self.device)
 
     @property
     def start_id(self) -> int:
@@ -105,28 +112,25 @@ class LanguageModel:
 
         For an encoder-decoder the completion is all but the first of these columns: that is where it is divided.
         """
-        if self.encoder_decoder:
-            return encoder_decoder.logits(self.module, ids_BS, attend_mask_BS, last - 1)
-        out: Tensor = self.module(
-            input_ids=ids_BS,
-            attention_mask=attend_mask_BS,
-            position_ids=positions_BS,
-            logits_to_keep=last,
-            use_cache=False,
-        ).logits
-        return out
+        with self.computing():
+            if self.encoder_decoder:
+                return encoder_decoder.logits(self.module, ids_BS, attend_mask_BS, last - 1).float()
+            rows = {"input_ids": ids_BS, "attention_mask": attend_mask_BS, "position_ids": positions_BS}
+            out: Tensor = self.module(**rows, logits_to_keep=last, use_cache=False).logits
+        return out.float()
 
     def next_logits(self, ids_BQ: Tensor, attend_mask_BC: Tensor, positions_BQ: Tensor, cache: Any) -> Tensor:
         """Logits_BV after the new tokens `ids_BQ`, with keys and values of earlier ones in `cache`."""
-        out: Tensor = self.module(
-            input_ids=ids_BQ,
-            attention_mask=attend_mask_BC,
-            position_ids=positions_BQ,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits
-        return out[:, -1]
+        with self.computing():
+            out: Tensor = self.module(
+                input_ids=ids_BQ,
+                attention_mask=attend_mask_BC,
+                position_ids=positions_BQ,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits
+        return out[:, -1].float()
 
     @property
     def body(self) -> Any:
@@ -139,7 +143,7 @@ class LanguageModel:
 
     def frozen_copy(self) -> LanguageModel:
         """A copy that never changes, adapters merged: the reference of the KL penalty."""
-        twin = LanguageModel(plain(self.module), self.tokenizer, self.source)
+        twin = LanguageModel(plain(self.module), self.tokenizer, self.source, self.precision)
         twin.module.requires_grad_(requires_grad=False)
         return twin
 
@@ -153,7 +157,7 @@ class LanguageModel:
 
 
 def load(
-    source: str | Path, *, device: torch.device | str = "cpu", tokenizer: str | Path | None = None
+    source: str | Path, *, device: Any = "cpu", tokenizer: str | Path | None = None, precision: Precision = "float32"
 ) -> LanguageModel:
     """Load a causal language model or an encoder-decoder from a folder or a hub id.
 
@@ -161,6 +165,7 @@ def load(
         source: a folder with `config.json`, or the name of a model on a hub that can be reached.
         device: where to put the weights.
         tokenizer: a folder or hub id; the model's own when left out.
+        precision: of the passes.
 
     Raises:
         Problem: there is no such model, it writes no text, or the tokenizer does not fit it.
@@ -178,7 +183,7 @@ def load(
             mend="name a folder in Hugging Face format, or a hub id that this machine can reach",
         ) from error
     words = load_tokenizer(tokenizer or source)
-    return LanguageModel(module.to(device), words, where)
+    return LanguageModel(module.to(device), words, where, precision)
 
 
 def load_tokenizer(source: str | Path) -> Any:
@@ -220,7 +225,7 @@ def new_like(model: LanguageModel, seed: int) -> LanguageModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _kind(model.module.config).from_config(model.module.config, dtype=torch.float32)
-    return LanguageModel(module.to(model.device), model.tokenizer)
+    return LanguageModel(module.to(model.device), model.tokenizer, precision=model.precision)
 
 
 def _kind(config: Any) -> Any:

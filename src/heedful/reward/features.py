@@ -66,12 +66,15 @@ def _states(model: LanguageModel, body: object, padded: Padded) -> tuple[Tensor,
     written_BS = attend_BS.clone()
     written_BS[:, :-steps] = False
     if model.encoder_decoder:
-        return encoder_decoder.hidden_states(body, ids_BS, attend_BS, steps), written_BS  # type: ignore[arg-type]
+        with model.computing():
+            decoded_BSD = encoder_decoder.hidden_states(body, ids_BS, attend_BS, steps)  # type: ignore[arg-type]
+        return decoded_BSD, written_BS
     columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
     from_BS = (columns_S + attend_BS.int().argmax(1, keepdim=True)) % len(columns_S)
     length_B = attend_BS.sum(1)
     longest = int(length_B.max())
-    states_BSD = states_of(body, ids_BS.gather(1, from_BS)[:, :longest], length_B)
+    with model.computing():
+        states_BSD = states_of(body, ids_BS.gather(1, from_BS)[:, :longest], length_B)
     return states_BSD, written_BS.gather(1, from_BS)[:, :longest]
 
 

@@ -20,6 +20,7 @@ SETTINGS = """\
 database = "heedful.db"   # or a URL: postgresql+psycopg://user@host/name
 held_out = 0.1            # share of the prompts never trained on, where prompts bring no split of their own
 seed = 0
+# precision = "bfloat16"  # of matrix products, on a GPU that is made for it; weights stay float32
 
 # [improve]
 # algorithm = "ppo"

@@ -40,6 +40,8 @@ class ProjectSettings:
     """Share of the prompts that is never trained on, where prompts bring no split of their own."""
     seed: int = 0
     """Decides which prompts are held out."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What models compute in; bfloat16 is for GPUs that are made for it. Weights are kept in float32 either way."""
 
 
 class Project:

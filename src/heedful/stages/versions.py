@@ -32,12 +32,12 @@ ADAPTER_RATE = 10.0
 def load_policy(project: Project, model: Model, device: torch.device | str = "cpu") -> LanguageModel:
     """The weights and tokenizer of a policy version; one that decodes by Q and V heads comes steered by them."""
     folder = project.folder / model.path
-    return steered_if_told(load(folder, device=device), folder)
+    return steered_if_told(load(folder, device=device, precision=project.settings.precision), folder)
 
 
 def load_reward(project: Project, model: Model, device: torch.device | str = "cpu") -> ScalarModel:
     """A trained reward model."""
-    return load_scalar(project.folder / model.path, device=device)
+    return load_scalar(project.folder / model.path, device=device, precision=project.settings.precision)
 
 
 def keep_policy(
@@ -109,8 +109,17 @@ def start_computing(run: Run, model: LanguageModel | None, device: str, threads:
 
     Returns:
         The number in force; it is recorded in the run.
+
+    Raises:
+        Problem: the run began in another precision.
     """
     kept = int(run.record.get("threads", 0))
+    if model is not None and run.record.get("precision", model.precision) != model.precision:
+        raise Problem(
+            f"this run began in {run.record['precision']}, and models compute in {model.precision} now",
+            where='heedful.toml, "precision" of [project]',
+            mend="put it back as it was, or add --restart to begin anew",
+        )
     if model is None or model.device.type != "cpu":
         chosen = choose_threads(lambda: None, kept or threads or torch.get_num_threads())
     else:
@@ -125,7 +134,8 @@ def start_computing(run: Run, model: LanguageModel | None, device: str, threads:
 
         chosen = choose_threads(work, kept or threads)
     if kept != chosen:
-        run.note(threads=chosen, device=str(choose_device(device)))
+        told = {} if model is None else {"precision": model.precision}
+        run.note(threads=chosen, device=str(choose_device(device)), **told)
     return chosen
 
 

@@ -36,6 +36,8 @@ class Columns(Protocol):
 def understands(model: LanguageModel) -> bool:
     """Whether a model is one of these: plain layers of Llama's kind, without adapters, dropout or a sliding window."""
     module, config = model.module, model.module.config
+    if model.precision != "float32":
+        return False
     if model.layers != config.num_hidden_layers:
         return False  # a guide reads along, and its logits go into a rule
     if type(module).__name__.lower() != f"{config.model_type}forcausallm" or not plain_layers(config):

@@ -74,9 +74,10 @@ class LocalSampler:
         """
         for number, prompt in enumerate(prompts):
             self._check(number, prompt, settings)
-        if self.model.encoder_decoder:
-            return sample_in_batches(self.model, prompts, settings, seeds, self.rows, on_token)
-        return _Batch(self.model, prompts, settings, seeds, self.rows, on_token).run() if prompts else []
+        with self.model.computing():  # around all of it: weights are rounded once
+            if self.model.encoder_decoder:
+                return sample_in_batches(self.model, prompts, settings, seeds, self.rows, on_token)
+            return _Batch(self.model, prompts, settings, seeds, self.rows, on_token).run() if prompts else []
 
     def _check(self, number: int, prompt: Sequence[int], settings: Sampling) -> None:
         if not prompt:
