@@ -109,5 +109,5 @@ def test_a_functions_score_is_paid_at_the_ends_of_steps(
 
 
 def test_a_function_has_no_attention(make_project: Make) -> None:
-    with pytest.raises(Problem, match="has no attention to credit"):
+    with pytest.raises(Problem, match="there is no attention to credit"):
         run(make_project("project"), "ppo", credit=Credit("attention"))

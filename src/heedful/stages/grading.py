@@ -98,8 +98,6 @@ def graded(
     found = Graded(learn, encode_grades(model, training, skip_overlong=skip_overlong), examined)
     if not found.to_learn or not examined:
         raise Problem("no completions are left to learn from or to examine with", mend="collect more judgements")
-    if len({item.value for item in examined}) < 2:
-        raise Problem("all held-out completions have the same grade", mend="collect more, or hold out more")
     say(f"Learning from {len(found.to_learn):,} completions; {len(examined):,} on other prompts are held out.")
     if learn != "ratings":
         shares = [grade.value for grade in found.to_learn]
@@ -110,6 +108,8 @@ def graded(
                 mend="offer the flags by name in the questions (who is offered a flag and leaves it says no), and "
                 "collect answers that show the behaviour and answers that do not",
             )
+    if len({item.value for item in examined}) < 2:
+        raise Problem("all held-out completions have the same grade", mend="collect more, or hold out more")
     return found
 
 
