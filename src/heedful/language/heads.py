@@ -17,7 +17,7 @@ from heedful.files import write_atomically, write_json
 from heedful.language import encoder_decoder
 from heedful.language.llama_rows import states_of
 from heedful.language.lora import plain
-from heedful.language.precision import Precision
+from heedful.language.precision import Precision, widened
 from heedful.language.pretrained import LanguageModel, load, save
 from heedful.language.trained_weights import complete_state, trained_state
 
@@ -154,7 +154,7 @@ def _everywhere(
             )
         with torch.set_grad_enabled(gradients), language_model.computing():
             decoded_BSD = encoder_decoder.hidden_states(trunk, ids_BS, attend_mask_BS, steps)
-        decoded_BS: Tensor = model.head(decoded_BSD.float())[..., 0]
+        decoded_BS: Tensor = model.head(widened(decoded_BSD))[..., 0]
         return decoded_BS
     columns_S = torch.arange(ids_BS.shape[1], device=ids_BS.device)
     first_B1 = attend_mask_BS.int().argmax(1, keepdim=True)
@@ -162,7 +162,7 @@ def _everywhere(
     room = min(len(columns_S), language_model.context_tokens)  # beyond it all is padding, without position
     with torch.set_grad_enabled(gradients), language_model.computing():
         hidden_BSD = states_of(trunk, moved_BS[:, :room], attend_mask_BS.sum(1))
-    values_BS: Tensor = F.pad(model.head(hidden_BSD.float())[..., 0], (0, len(columns_S) - room))
+    values_BS: Tensor = F.pad(model.head(widened(hidden_BSD))[..., 0], (0, len(columns_S) - room))
     return values_BS.gather(1, (columns_S - first_B1) % len(columns_S))
 
 

@@ -10,8 +10,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 Precision = Literal["float32", "bfloat16"]
+
+
+def widened(x: Tensor) -> Tensor:
+    """What came out of a pass, in float32 where that was in bfloat16."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def computing(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:

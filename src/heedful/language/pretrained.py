@@ -34,7 +34,7 @@ from heedful.errors import Problem
 from heedful.files import write_atomically, write_json
 from heedful.language import encoder_decoder
 from heedful.language.lora import adapters, plain
-from heedful.language.precision import Precision, computing
+from heedful.language.precision import Precision, computing, widened
 from heedful.language.trained_weights import complete_state, trained_state
 
 transformers.utils.logging.disable_progress_bar()
@@ -114,10 +114,10 @@ class LanguageModel:
         """
         with self.computing():
             if self.encoder_decoder:
-                return encoder_decoder.logits(self.module, ids_BS, attend_mask_BS, last - 1).float()
+                return widened(encoder_decoder.logits(self.module, ids_BS, attend_mask_BS, last - 1))
             rows = {"input_ids": ids_BS, "attention_mask": attend_mask_BS, "position_ids": positions_BS}
             out: Tensor = self.module(**rows, logits_to_keep=last, use_cache=False).logits
-        return out.float()
+        return widened(out)
 
     def next_logits(self, ids_BQ: Tensor, attend_mask_BC: Tensor, positions_BQ: Tensor, cache: Any) -> Tensor:
         """Logits_BV after the new tokens `ids_BQ`, with keys and values of earlier ones in `cache`."""
@@ -130,7 +130,7 @@ class LanguageModel:
                 use_cache=True,
                 logits_to_keep=1,
             ).logits
-        return out[:, -1].float()
+        return widened(out[:, -1])
 
     @property
     def body(self) -> Any:
